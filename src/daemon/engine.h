@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine: drains the rings, completes, judges and logs. It owns no privilege: user konseki, no
+ * capabilities, a system call filter without bpf(2) and without opening anything by name. Everything it
+ * works on is handed to it as a descriptor. */
+#pragma once
+#include <stdint.h>
+
+#include "../../schema/wire.h"
+#include "../base/err.h"
+#include "../log/log.h"
+
+/* What the supervisor hands over; the descriptors belong to the engine from then on. */
+struct engine_start {
+	int ring[2]; /* KS_RING_* */
+	uint32_t ring_bytes[2];
+	int counters;
+	unsigned cpus;
+	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
+	int log;        /* the .evtx file, read-write */
+	uint64_t log_size_max;
+	int ask;    /* to the monitor: requests.def, "engine asks" (request.h) */
+	int orders; /* from the monitor: requests.def, "engine obeys" */
+	uint8_t machine[4];     /* first group of every GUID */
+	uint64_t boot_epoch_ns; /* UTC of CLOCK_BOOTTIME 0, fixed for this boot: second and third group */
+	char computer[65];
+	char gap[200]; /* text of an event 255 to write first ("engine was killed ...", "not watching from
+			* ... to ..."); "" if none */
+	int announce;  /* write event 16 and event 4 Started at start (not after a restart of the engine) */
+};
+
+/* Runs until ordered to stop or until the channels close; returns the exit status. Starts by sealing
+ * itself (privilege.h) once everything is mapped. */
+int engine_main(struct engine_start *start);
+
+/* The engine's answer to ORDER_STATUS. Indexed by enum ks_record. */
+struct engine_report {
+	uint64_t produced[KS_RECORD_COUNT];
+	uint64_t filtered[KS_RECORD_COUNT];
+	uint64_t logged[KS_RECORD_COUNT];
+	uint64_t lost[KS_RECORD_COUNT]; /* declared: an event 255 says so, or will within a second */
+	uint64_t corrupt, path_unknown, missed;
+	uint64_t hashes_missing; /* executed files whose content was gone before it could be read */
+	uint64_t processes;      /* known now */
+	struct log_state log;
+	char schema_version[8]; /* of the rules in force */
+	char config_name[256];
+	char config_hash[80]; /* "SHA256=..." or "-" */
+};

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Giving up what a process does not need. */
+#pragma once
+#include "../base/err.h"
+
+/* The engine's seal, for good: user and group `konseki` (or a number of the dynamic range when there is no
+ * such user), no supplementary groups, no capabilities (bounding set too), no_new_privs, not dumpable, and
+ * a seccomp filter that allows what a reader of rings and writer of descriptors needs: no bpf(2), no
+ * open*, no creat, unlink, rename, link, mkdir, mknod, chmod, mount, exec, ptrace, socket, connect. A
+ * forbidden call ends with EPERM, so that a library's optional call does not kill the log. */
+int privilege_seal_engine(struct err *e);
+
+/* The monitor: keeps only CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,
+ * CAP_NET_ADMIN and what else is proved to be needed. */
+int privilege_reduce_monitor(struct err *e);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What passes between the processes: rows of requests.def, nothing else. Each message is one datagram on
+ * a SOCK_SEQPACKET pair, fixed size, with at most one descriptor. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/err.h"
+#include "engine.h"
+
+/* --- The engine asks, the monitor answers. Each waits at most ASK_TIMEOUT_MS and returns a descriptor
+ * that is the caller's, 0, or -errno (-ETIMEDOUT, -ESRCH, -EPIPE when the monitor is gone ...). */
+#define ASK_TIMEOUT_MS 2000
+int ask_exe(int channel, uint32_t tgid, uint64_t start_ns);     /* the file it runs, read-only */
+int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns); /* its /proc/PID/cmdline */
+int ask_snapshot(int channel);                                  /* sensor_snapshot() */
+int ask_passwd(int channel);                                    /* /etc/passwd */
+int ask_services(int channel);                                  /* /etc/services */
+/* The file system that the executed file of this process lies on is not watched yet: watch it. */
+int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
+/* Only these record types are wanted from now on. */
+int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
+
+/* --- The monitor orders, the engine obeys. */
+enum order_kind { ORDER_CONFIGURE = 1, ORDER_STATUS, ORDER_STOP, ORDER_CHANNELS };
+
+struct order {
+	enum order_kind kind;
+	int fd;            /* CONFIGURE: the file, or -1 for `what`; CHANNELS: the new `ask`; else -1 */
+	uint32_t what;     /* CONFIGURE without a file: ORDER_DEFAULTS or ORDER_EVERYTHING */
+	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults") */
+};
+#define ORDER_DEFAULTS   1u
+#define ORDER_EVERYTHING 2u
+
+/* 1: *o is filled; 0: nothing there; -EPIPE: the monitor is gone; -EBADMSG: not a message of ours. */
+int order_receive(int channel, struct order *o);
+/* Answers. CONFIGURE: code 0 or -errno and the text of the refusal. STATUS: the report. */
+int order_answer(int channel, int code, const char *text);
+int order_answer_status(int channel, const struct engine_report *r);

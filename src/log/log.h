@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The log: one EVTX file, a ring of chunks up to a set size, written by one process through a
+ * descriptor it is handed. Nothing here opens, creates or deletes by name. */
+#pragma once
+#include <stdint.h>
+
+#include "../base/err.h"
+#include "../base/own.h"
+#include "../evtx/writer.h"
+
+struct log;
+
+struct log_options {
+	uint64_t size_max; /* bytes: header and whole chunks; at least 1 MiB, below 4 GiB */
+	struct evtx_identity who;
+};
+
+struct log_state {
+	uint64_t first_id; /* oldest kept; 0 when the log is empty */
+	uint64_t next_id;
+	uint64_t size;     /* of the file */
+	uint64_t size_max;
+	uint64_t oldest_utc_ns;
+	uint64_t newest_utc_ns;
+	uint64_t dropped_chunks; /* by recovery */
+	uint64_t recovered_records; /* kept by recovery from a torn chunk */
+};
+
+/* Takes over fd (read-write; closed by log_free, also on failure), recovers what a crash left, sets the
+ * dirty flag. The file may be empty. 0 or -errno; -ENOSPC when not even one chunk fits. */
+int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e);
+
+/* Appends; *id is the record's id. In memory until flushed. 0 or -errno: the event is not in the log
+ * (disk gone, full and nothing to overwrite); the caller counts it. */
+int log_append(struct log *l, const struct event *ev, uint64_t *id);
+
+/* Hands to the kernel what was appended (readers see it), and syncs to disk when sync is set. Called
+ * by the owner on a timer; cheap when there is nothing to do. 0 or -errno, nothing is lost on failure:
+ * the next flush tries again. */
+int log_flush(struct log *l, int sync);
+
+void log_state_get(const struct log *l, struct log_state *s);
+
+/* Seals the last chunk, writes final header values, clears the dirty flag. */
+int log_close(struct log *l, struct err *e);
+void log_free(struct log *l); /* after log_close, or without it after a failure */
+DEFINE_DROP(log)
