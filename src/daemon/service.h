@@ -3,9 +3,11 @@
  * (docs/cli) and returns the exit status: 0, 1, 87 bad usage or refused configuration, 228 not root. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum show { SHOW_NOTHING, SHOW_LINES, SHOW_XML, SHOW_JSON, SHOW_DEBUG };
+/* SHOW_VERBOSE: as SHOW_DEBUG, and which rule kept the event. */
+enum show { SHOW_NOTHING, SHOW_LINES, SHOW_XML, SHOW_JSON, SHOW_DEBUG, SHOW_VERBOSE };
 
 struct run_options {
 	const char *config;   /* NULL: every event this build has; "--": the schema's default */
@@ -18,13 +20,22 @@ struct run_options {
 /* Runs in the foreground until SIGINT or SIGTERM, then prints the tally. */
 int service_run(const struct run_options *o);
 
-/* -i: files, accounts, folders, unit, start. config NULL: keep what is there, else every event. */
-int service_install(const char *config);
+/* The configuration that -i and -c are given. Options of the command line (-n, -l, -h ...) are made into
+ * configuration text before they come here, so nothing below knows them. */
+struct service_config {
+	const char *path; /* the file as typed; "--": the schema's default; NULL: no file was given */
+	const char *xml;  /* the configuration itself when options are part of it; else NULL: read path */
+	size_t xml_length;
+	const char *name; /* what event 16 calls it: path as typed, the command line, or "Defaults" */
+};
+
+/* -i: files, accounts, folders, unit, start. Neither path nor xml: keep what is there, else every event. */
+int service_install(const struct service_config *c);
 int service_uninstall(bool force, bool remove_log); /* -u */
-int service_configure(const char *config);          /* -c FILE; "--" for the default */
+int service_configure(const struct service_config *c); /* -c with a file, "--" or options: never empty */
 int service_print_config(void);                     /* -c */
 int service_status(bool json);
 
-/* Follows the log on `to` until the descriptor `until` becomes readable; implemented by src/hunt/, run by
+/* Prints what is appended to the log from now on until the descriptor `until` becomes readable; implemented by src/hunt/, run by
  * service_run() in a process of its own, so that a stopped terminal never holds up the engine. */
 int hunt_follow(int log_fd, enum show show, bool colour, int until);
