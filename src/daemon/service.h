@@ -36,6 +36,13 @@ int service_configure(const struct service_config *c); /* -c with a file, "--" o
 int service_print_config(void);                     /* -c */
 int service_status(bool json);
 
-/* Prints what is appended to the log from now on until the descriptor `until` becomes readable; implemented by src/hunt/, run by
- * service_run() in a process of its own, so that a stopped terminal never holds up the engine. */
-int hunt_follow(int log_fd, enum show show, bool colour, int until);
+/* Implemented by src/hunt/; service_run() calls them.
+ *
+ * The id of the newest record in the log, 0 if it holds none. Asked before the engine starts, so that its
+ * first record is shown too. */
+uint64_t hunt_newest(int log_fd);
+
+/* Prints on standard output every record behind id `after` until the descriptor `until` becomes readable,
+ * then what was left. In a process of its own, so that a stopped terminal never holds up the engine.
+ * 0 or -errno. */
+int hunt_follow(int log_fd, uint64_t after, enum show show, bool colour, int until);
