@@ -17,15 +17,31 @@ struct engine_start {
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
 	int log;        /* the .evtx file, read-write */
+	int tally;      /* memfd with one struct engine_tally, zeroed once; outlives an engine that dies */
 	uint64_t log_size_max;
+	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the
+			 * engine after it finds (tallies of what was already read from the rings) */
 	int ask;    /* to the monitor: requests.def, "engine asks" (request.h) */
-	int orders; /* from the monitor: requests.def, "engine obeys" */
+	int orders; /* from the monitor: requests.def, "engine obeys". The first order is CONFIGURE: until
+		     * it has come, nothing is read from the rings, and a refusal ends the engine */
 	uint8_t machine[4];     /* first group of every GUID */
 	uint64_t boot_epoch_ns; /* UTC of CLOCK_BOOTTIME 0, fixed for this boot: second and third group */
 	char computer[65];
 	char gap[200]; /* text of an event 255 to write first ("engine was killed ...", "not watching from
 			* ... to ..."); "" if none */
-	int announce;  /* write event 16 and event 4 Started at start (not after a restart of the engine) */
+	int announce;  /* write event 16 and event 4 Started at the first CONFIGURE (not after a restart of
+			* the engine) */
+};
+#define ENGINE_MEMORY_BYTES 65536u
+
+/* What has become of the records, for good: shared memory, so that a new engine goes on where a killed one
+ * left off and the sum stays exact. */
+struct engine_tally {
+	uint64_t filtered[KS_RECORD_COUNT];
+	uint64_t logged[KS_RECORD_COUNT];
+	uint64_t absorbed[KS_RECORD_COUNT]; /* records that are no events, taken into the tables */
+	uint64_t refused[KS_RECORD_COUNT];  /* read, but the log would not take them */
+	uint64_t declared[KS_RECORD_COUNT]; /* losses that an event 255 has told of */
 };
 
 /* Runs until ordered to stop or until the channels close; returns the exit status. Starts by sealing
@@ -37,7 +53,7 @@ struct engine_report {
 	uint64_t produced[KS_RECORD_COUNT];
 	uint64_t filtered[KS_RECORD_COUNT];
 	uint64_t logged[KS_RECORD_COUNT];
-	uint64_t lost[KS_RECORD_COUNT]; /* declared: an event 255 says so, or will within a second */
+	uint64_t lost[KS_RECORD_COUNT]; /* an event 255 says so, or will within a second */
 	uint64_t corrupt, path_unknown, missed;
 	uint64_t hashes_missing; /* executed files whose content was gone before it could be read */
 	uint64_t processes;      /* known now */

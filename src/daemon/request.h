@@ -22,11 +22,13 @@ int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
 
 /* --- The monitor orders, the engine obeys. */
-enum order_kind { ORDER_CONFIGURE = 1, ORDER_STATUS, ORDER_STOP, ORDER_CHANNELS };
+/* Both channels outlive the monitor (the supervisor holds its ends): after it was restarted the engine
+ * goes on with the same two. */
+enum order_kind { ORDER_CONFIGURE = 1, ORDER_STATUS, ORDER_STOP };
 
 struct order {
 	enum order_kind kind;
-	int fd;            /* CONFIGURE: the file, or -1 for `what`; CHANNELS: the new `ask`; else -1 */
+	int fd;            /* CONFIGURE: the file, or -1 for `what`; else -1. The engine's to close */
 	uint32_t what;     /* CONFIGURE without a file: ORDER_DEFAULTS or ORDER_EVERYTHING */
 	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults") */
 };
@@ -35,6 +37,7 @@ struct order {
 
 /* 1: *o is filled; 0: nothing there; -EPIPE: the monitor is gone; -EBADMSG: not a message of ours. */
 int order_receive(int channel, struct order *o);
-/* Answers. CONFIGURE: code 0 or -errno and the text of the refusal. STATUS: the report. */
+/* Answers. CONFIGURE: code 0 or -errno and the text of the refusal. STATUS: the report. STOP: the final
+ * report, once the rings are drained and the log is closed; then the engine exits. */
 int order_answer(int channel, int code, const char *text);
 int order_answer_status(int channel, const struct engine_report *r);
