@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's loop: rings -> enrich -> rules -> log. */
+#include "engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+#include "../collect/exec_watch.h"
+#include "../collect/ring.h"
+#include "../enrich/enrich.h"
+#include "../enrich/hash.h"
+#include "../rules/ruleset.h"
+#include "privilege.h"
+#include "request.h"
+
+#define SCHEMA_VERSION "4.91"
+
+/* The longest the engine sleeps when nothing wakes it. Events of a quiet machine are in the file after
+ * this time; a ring that fills faster wakes us (bpf/lib/emit.bpf.h). */
+#define NAP_MS 20
+
+#define BATCH       4096u     /* records between two looks at the clock and the orders */
+#define SECOND_NS   1000000000u
+#define CONFIG_MAX  (16u << 20)
+#define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */
+
+/* Text of one record in the written form (four bytes for one at worst) and of its parent. */
+#define ARENA_SIZE (4u * KS_RECORD_MAX + 65536u)
+
+struct engine {
+	struct engine_start *start;
+	struct rings *rings;
+	struct log *log;
+	struct enrich *enrich;
+	struct hashes *hashes; /* for the digest of a configuration */
+	struct ruleset *rules; /* NULL until the first order to configure */
+	struct engine_tally *tally;
+	struct exec_watch_reader exec_watch;
+	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
+	unsigned depth;
+	bool announce;
+	bool stopping;
+	bool log_failing;
+	uint64_t now_ns;          /* CLOCK_BOOTTIME */
+	uint64_t ticked_ns;
+	uint64_t loss_since_ns;   /* when the latest loss report was made */
+	uint64_t ask_rests_until_ns;
+	uint64_t snapshot_ns;
+	uint64_t corrupt_declared;
+	uint64_t exec_overflows, exec_overflows_declared;
+	char config_name[256];
+	char config_hash[HASH_TEXT_MAX];
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+/* --- asking the monitor */
+
+/* A monitor that does not answer (it is being restarted) must not hold up the rings: after one timeout
+ * nothing is asked for a while, and what would have been answered is "-". */
+static int answered(struct engine *g, int r)
+{
+	if (r == -ETIMEDOUT)
+		g->ask_rests_until_ns = clock_ns(CLOCK_BOOTTIME) + ASK_REST_NS;
+	return r;
+}
+
+static bool may_ask(const struct engine *g)
+{
+	return clock_ns(CLOCK_BOOTTIME) >= g->ask_rests_until_ns;
+}
+
+static int want_exe(void *context, uint32_t tgid, uint64_t start_ns)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_exe(g->start->ask, tgid, start_ns)) : -EAGAIN;
+}
+
+static int want_cmdline(void *context, uint32_t tgid, uint64_t start_ns)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_cmdline(g->start->ask, tgid, start_ns)) : -EAGAIN;
+}
+
+static int want_passwd(void *context)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_passwd(g->start->ask)) : -EAGAIN;
+}
+
+static int want_services(void *context)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_services(g->start->ask)) : -EAGAIN;
+}
+
+static void want_watch(void *context, uint32_t tgid, uint64_t start_ns)
+{
+	struct engine *g = context;
+
+	if (may_ask(g))
+		answered(g, ask_watch_filesystem(g->start->ask, tgid, start_ns));
+}
+
+static void collect_pins(void *context)
+{
+	struct engine *g = context;
+	uint32_t tgid;
+	int file, r;
+
+	if (g->exec_watch.watch < 0)
+		return;
+	while ((r = exec_watch_next(&g->exec_watch, &file, &tgid)) != 0) {
+		if (r > 0)
+			enrich_pin_take(g->enrich, file, tgid);
+		else if (r == -EOVERFLOW)
+			g->exec_overflows++;
+		else
+			break;
+	}
+}
+
+/* --- the processes that were there first */
+
+static void take_rows(struct engine *g, const uint8_t *rows, size_t n,
+		      void (*take)(struct enrich *, const struct ks_hdr *))
+{
+	while (n >= sizeof(struct ks_hdr)) {
+		const struct ks_hdr *row = (const void *)rows;
+
+		if (record_check(row, n) < 0 || row->type != KS_PROCESS_ALIVE)
+			break;
+		take(g->enrich, row);
+		rows += row->size;
+		n -= row->size;
+	}
+}
+
+#define SNAPSHOT_MAX (64u << 20)
+
+/* Reads all of a descriptor, at most max bytes. The buffer is the caller's. */
+static int read_all(int fd, size_t max, uint8_t **ret, size_t *length)
+{
+	OWNED_HEAP uint8_t *bytes = NULL;
+	size_t room = 0, used = 0;
+	ssize_t n;
+
+	do {
+		if (used == room) {
+			uint8_t *bigger = room < max ? realloc(bytes, room ? 2 * room : 65536) : NULL;
+
+			if (!bigger)
+				return room < max ? -ENOMEM : -EFBIG;
+			bytes = bigger;
+			room = room ? 2 * room : 65536;
+		}
+		n = read(fd, bytes + used, room - used);
+		if (n > 0)
+			used += (size_t)n;
+	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	if (n < 0)
+		return -errno;
+	*ret = MOVE(bytes);
+	*length = used;
+	return 0;
+}
+
+static void take_snapshot(struct engine *g)
+{
+	OWNED_FD fd = may_ask(g) ? answered(g, ask_snapshot(g->start->ask)) : -1;
+	OWNED_HEAP uint8_t *rows = NULL;
+	size_t n;
+
+	g->snapshot_ns = clock_ns(CLOCK_BOOTTIME);
+	if (fd < 0 || read_all(fd, SNAPSHOT_MAX, &rows, &n) < 0)
+		return;
+	take_rows(g, rows, n, enrich_snapshot_row);
+	take_rows(g, rows, n, enrich_snapshot_parent);
+}
+
+/* --- one event */
+
+/* Cuts output to what the option FieldSizes allows: N characters, the last three of them "...". */
+static void bound_fields(const struct ruleset *rules, struct event *ev, struct arena *arena)
+{
+	for (unsigned i = 0; i < ev->type->field_count; i++) {
+		unsigned max = ruleset_field_size(rules, ev->type->fields[i].name);
+		struct value *v = &ev->values[i];
+		uint32_t at = 0, keep = 0;
+		unsigned characters = 0;
+		char *cut;
+
+		if (!max || ev->type->fields[i].type != FIELD_STRING)
+			continue;
+		for (; at < v->length; at++)
+			if ((v->text[at] & 0xc0) != 0x80 && characters++ == max - 3 && max >= 3)
+				keep = at;
+		if (characters <= max)
+			continue;
+		if (max < 3) {
+			v->text = "-";
+			v->length = 1;
+			continue;
+		}
+		cut = arena_take(arena, keep + 3);
+		if (!cut)
+			continue;
+		memcpy(cut, v->text, keep);
+		memcpy(cut + keep, "...", 3);
+		v->text = cut;
+		v->length = keep + 3;
+	}
+}
+
+static void log_event(struct engine *g, const struct event *ev)
+{
+	uint64_t id;
+
+	if (log_append(g->log, ev, &id) < 0) {
+		g->tally->refused[ev->type->record]++;
+		g->log_failing = true;
+		return;
+	}
+	g->tally->logged[ev->type->record]++;
+}
+
+static void judge(struct engine *g, struct event *ev, struct arena *arena)
+{
+	const char *name;
+
+	if (!ruleset_keeps(g->rules, ev, &name)) {
+		g->tally->filtered[ev->type->record]++;
+		return;
+	}
+	ev->values[0].text = name;
+	ev->values[0].length = (uint32_t)strlen(name);
+	if (*ruleset_field_sizes(g->rules))
+		bound_fields(g->rules, ev, arena);
+	log_event(g, ev);
+}
+
+static void take_record(struct engine *g, const struct ks_hdr *rec)
+{
+	struct arena *arena = &g->arenas[g->depth];
+	struct event ev;
+
+	arena_reset(arena);
+	if (enrich_record(g->enrich, rec, arena, &ev))
+		judge(g, &ev, arena);
+	else
+		g->tally->absorbed[rec->type]++;
+}
+
+/* The record in hand names a process nobody has told of yet: read on in the process ring, where whatever
+ * introduced it must wait, since it was submitted first. When nothing is there, the introduction was lost
+ * or came before us: look at what runs, once a second at most. */
+static void catch_up(void *context)
+{
+	struct engine *g = context;
+	const struct ks_hdr *rec;
+	unsigned count = 0;
+
+	if (g->depth == 1)
+		return;
+	g->depth = 1;
+	while ((rec = rings_next_process(g->rings))) {
+		take_record(g, rec);
+		count++;
+	}
+	g->depth = 0;
+	if (count == 0 && g->now_ns > g->snapshot_ns + SECOND_NS)
+		take_snapshot(g);
+}
+
+static void log_own(struct engine *g, unsigned id, const char *const texts[])
+{
+	struct event ev;
+
+	arena_reset(&g->arenas[1]);
+	enrich_own(g->enrich, id, clock_ns(CLOCK_REALTIME), texts, &g->arenas[1], &ev);
+	log_event(g, &ev);
+}
+
+static void log_state_change(struct engine *g, const char *state)
+{
+	log_own(g, 4, (const char *const[]){ state, KONSEKI_VERSION, SCHEMA_VERSION });
+}
+
+static void log_error(struct engine *g, const char *component, const char *text)
+{
+	log_own(g, 255, (const char *const[]){ component, text });
+}
+
+/* --- loss is an event */
+
+static const char *class_name(unsigned record)
+{
+	const struct event_type *type = event_type_by_record(record);
+
+	if (type)
+		return *type->tag ? type->tag : type->title;
+	return record == KS_PROCESS_FORK ? "ProcessFork" : "ProcessSnapshot";
+}
+
+static uint64_t lost(const struct engine *g, const struct rings_tally *t, unsigned record)
+{
+	return t->lost[record] + g->tally->refused[record];
+}
+
+/* Reports what was lost since the latest report, with class, number and time span. */
+static void declare_losses(struct engine *g)
+{
+	char text[2048] = "Events dropped from driver queue:", from[24], to[24];
+	size_t n = strlen(text);
+	struct rings_tally t;
+	bool any = false;
+
+	rings_tally(g->rings, &t);
+	for (unsigned i = 1; i < KS_RECORD_COUNT; i++) {
+		uint64_t fresh = lost(g, &t, i) - g->tally->declared[i];
+
+		if (fresh == 0 || n > sizeof(text) - 200)
+			continue;
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s:%lu", class_name(i), fresh);
+		any = true;
+	}
+	if (t.corrupt > g->corrupt_declared) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " unreadable:%lu",
+				      t.corrupt - g->corrupt_declared);
+		any = true;
+	}
+	if (any) {
+		utc_text(enrich_utc(g->enrich, g->loss_since_ns), from);
+		utc_text(enrich_utc(g->enrich, g->now_ns), to);
+		snprintf(text + n, sizeof(text) - n, " between %s and %s", from, to);
+		g->log_failing = false;
+		log_error(g, "QUEUE", text);
+	}
+	/* Told of only when the log took the report: else it is tried again in a second. */
+	if (any && !g->log_failing) {
+		for (unsigned i = 1; i < KS_RECORD_COUNT; i++)
+			g->tally->declared[i] = lost(g, &t, i);
+		g->corrupt_declared = t.corrupt;
+	}
+	if (!any || !g->log_failing)
+		g->loss_since_ns = g->now_ns;
+	if (g->exec_overflows > g->exec_overflows_declared) {
+		log_error(g, "HASH", "Executed files were not held for hashing: number unknown");
+		g->exec_overflows_declared = g->exec_overflows;
+	}
+}
+
+/* --- orders */
+
+static bool record_wanted(const struct ruleset *rules, unsigned record)
+{
+	const struct event_type *type = event_type_by_record(record);
+
+	/* Processes are always needed: every other event names one. */
+	if (!type || record == KS_PROCESS_CREATE || record == KS_PROCESS_TERMINATE)
+		return true;
+	return !type->later && ruleset_wants(rules, type);
+}
+
+static void want_what_rules_can_keep(struct engine *g)
+{
+	bool wanted[KS_RECORD_COUNT];
+	int r;
+
+	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
+		wanted[i] = record_wanted(g->rules, i);
+	r = ask_want(g->start->ask, wanted);
+	if (r < 0) {
+		char text[120];
+
+		snprintf(text, sizeof(text), "Not every configured event can be seen: %s",
+			 strerror(-r));
+		log_error(g, "SENSOR", text);
+	}
+}
+
+static int load_rules(struct engine *g, const struct order *o, struct ruleset **ret, char *hash,
+		      struct err *e)
+{
+	OWNED_HEAP uint8_t *bytes = NULL;
+	size_t n;
+	int r;
+
+	snprintf(hash, HASH_TEXT_MAX, "-");
+	if (o->fd < 0)
+		return o->what == ORDER_DEFAULTS ? ruleset_default(ret, e) :
+						   ruleset_everything(ret, e);
+	r = read_all(o->fd, CONFIG_MAX, &bytes, &n);
+	if (r < 0)
+		return err_set(e, -r, "reading '%s'", o->name);
+	r = ruleset_parse(o->name, bytes, n, ret, NULL, e);
+	if (r < 0)
+		return r;
+	return hashes_of_bytes(g->hashes, HASH_SHA256, bytes, n, hash);
+}
+
+static void configure(struct engine *g, const struct order *o)
+{
+	bool first = !g->rules;
+	char hash[HASH_TEXT_MAX];
+	struct ruleset *rules;
+	struct err e = { 0 };
+	int r = load_rules(g, o, &rules, hash, &e);
+
+	if (r < 0) {
+		order_answer(g->start->orders, r, e.text);
+		return;
+	}
+	ruleset_free(g->rules);
+	g->rules = rules;
+	enrich_select_hashes(g->enrich, ruleset_hashes(rules));
+	snprintf(g->config_name, sizeof(g->config_name), "%s", o->name);
+	snprintf(g->config_hash, sizeof(g->config_hash), "%s", hash);
+
+	if (first && *g->start->gap)
+		log_error(g, "RESTART", g->start->gap);
+	if (!first || g->announce)
+		log_own(g, 16, (const char *const[]){ o->name, hash });
+	order_answer(g->start->orders, 0, "");
+	want_what_rules_can_keep(g);
+	if (first && g->announce)
+		log_state_change(g, "Started");
+}
+
+static void report(struct engine *g)
+{
+	struct engine_report r = { 0 };
+	struct enrich_tally completed;
+	struct rings_tally t;
+
+	rings_tally(g->rings, &t);
+	enrich_tally(g->enrich, &completed);
+	for (unsigned i = 1; i < KS_RECORD_COUNT; i++) {
+		r.produced[i] = t.produced[i];
+		r.filtered[i] = g->tally->filtered[i];
+		r.logged[i] = g->tally->logged[i] + g->tally->absorbed[i];
+		r.lost[i] = lost(g, &t, i);
+		/* Our own events are produced here. */
+		if (event_type_by_record(i) && event_type_by_record(i)->kept == DEFAULT_ALWAYS)
+			r.produced[i] = r.logged[i] + r.lost[i];
+	}
+	r.corrupt = t.corrupt;
+	r.path_unknown = t.path_unknown;
+	r.missed = t.missed;
+	r.hashes_missing = completed.hashes_missing;
+	r.processes = completed.processes;
+	log_state_get(g->log, &r.log);
+	if (g->rules)
+		snprintf(r.schema_version, sizeof(r.schema_version), "%s",
+			 ruleset_schema_version(g->rules));
+	snprintf(r.config_name, sizeof(r.config_name), "%s", g->config_name);
+	snprintf(r.config_hash, sizeof(r.config_hash), "%.79s", g->config_hash);
+	order_answer_status(g->start->orders, &r);
+}
+
+static void drain(struct engine *g, unsigned max);
+
+static int stop(struct engine *g)
+{
+	struct err e = { 0 };
+	int r;
+
+	g->now_ns = clock_ns(CLOCK_BOOTTIME);
+	drain(g, UINT32_MAX);
+	declare_losses(g);
+	log_state_change(g, "Stopped");
+	r = log_close(g->log, &e);
+	if (r < 0)
+		fprintf(stderr, "konseki: closing the log: %s\n", e.text);
+	rings_release(g->rings);
+	return r;
+}
+
+/* The last report is asked for after the rings were drained: ORDER_STOP is answered with it. */
+static void obey(struct engine *g)
+{
+	struct order o;
+	int r;
+
+	while ((r = order_receive(g->start->orders, &o)) != 0) {
+		if (r == -EPIPE) {
+			g->stopping = true;
+			return;
+		}
+		if (r < 0)
+			continue;
+		switch (o.kind) {
+		case ORDER_CONFIGURE:
+			configure(g, &o);
+			break;
+		case ORDER_STATUS:
+			report(g);
+			break;
+		case ORDER_STOP:
+			g->stopping = true;
+			break;
+		case ORDER_CHANNELS:
+			close(g->start->ask);
+			g->start->ask = o.fd;
+			o.fd = -1;
+			break;
+		}
+		if (o.fd >= 0)
+			close(o.fd);
+	}
+}
+
+/* --- the loop */
+
+static void drain(struct engine *g, unsigned max)
+{
+	const struct ks_hdr *rec;
+
+	while (max-- > 0 && (rec = rings_next(g->rings)))
+		take_record(g, rec);
+}
+
+static void tick(struct engine *g)
+{
+	uint64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+
+	enrich_tick(g->enrich, g->now_ns, offset);
+	declare_losses(g);
+	g->ticked_ns = g->now_ns;
+}
+
+static void nap(struct engine *g)
+{
+	struct pollfd wake[] = {
+		{ .fd = g->start->orders, .events = POLLIN },
+		{ .fd = g->start->ring[0], .events = POLLIN },
+		{ .fd = g->start->ring[1], .events = POLLIN },
+	};
+
+	poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, NAP_MS);
+}
+
+static void run(struct engine *g)
+{
+	while (!g->stopping) {
+		bool second;
+
+		g->now_ns = clock_ns(CLOCK_BOOTTIME);
+		second = g->now_ns - g->ticked_ns >= SECOND_NS;
+		collect_pins(g);
+		if (second)
+			tick(g);
+		if (g->rules)
+			drain(g, BATCH);
+		log_flush(g->log, second);
+		rings_release(g->rings);
+		obey(g);
+		if (!g->stopping && !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules))
+			nap(g);
+	}
+}
+
+/* What root can do on this machine, before the engine gives it up. */
+static uint64_t own_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	return (uint64_t)data[1].effective << 32 | data[0].effective;
+}
+
+static int prepare(struct engine *g, struct err *e)
+{
+	struct engine_start *s = g->start;
+	struct enrich_options completing = {
+		.guid = { .boot_epoch_ns = s->boot_epoch_ns },
+		.full_capabilities = own_capabilities(),
+		.ask = { g, want_exe, want_cmdline, want_passwd, want_services, want_watch,
+			 collect_pins, catch_up },
+	};
+	struct log_options keeping = {
+		.size_max = s->log_size_max,
+		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
+	};
+
+	memcpy(completing.guid.machine, s->machine, sizeof(s->machine));
+	g->exec_watch.watch = s->exec_watch;
+	g->tally = mmap(NULL, sizeof(*g->tally), PROT_READ | PROT_WRITE, MAP_SHARED, s->tally, 0);
+	if (g->tally == MAP_FAILED)
+		return err_set(e, errno, "mapping the tally");
+	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
+		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
+			return err_set(e, ENOMEM, "arena");
+	if (rings_map(s->ring, s->ring_bytes, s->counters, s->cpus, &g->rings, e) < 0 ||
+	    hashes_new(&g->hashes, e) < 0 || privilege_seal_engine(e) < 0 ||
+	    log_open_take(s->log, &keeping, &g->log, e) < 0 ||
+	    enrich_new(&completing, &g->enrich, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static void done(struct engine *g)
+{
+	log_free(g->log);
+	enrich_free(g->enrich);
+	hashes_free(g->hashes);
+	ruleset_free(g->rules);
+	rings_free(g->rings);
+	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
+		arena_done(&g->arenas[i]);
+}
+
+int engine_main(struct engine_start *start)
+{
+	struct engine g = { .start = start, .announce = start->announce };
+	struct err e = { 0 };
+	int r;
+
+	/* Ctrl-C on the terminal reaches us too; whether and when we stop is the supervisor's to say. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+
+	r = prepare(&g, &e);
+	if (r < 0) {
+		fprintf(stderr, "konseki: engine: %s\n", e.text);
+		done(&g);
+		return 1;
+	}
+	g.now_ns = g.loss_since_ns = clock_ns(CLOCK_BOOTTIME);
+	tick(&g);
+	take_snapshot(&g);
+	run(&g);
+	r = stop(&g);
+	report(&g);
+	done(&g);
+	return r < 0;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include "enrich.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../base/text.h"
+#include "../rules/ruleset.h"
+#include "fill.h"
+
+#define REMEMBER_NS 60000000000u /* an ended process: records of it may still be on their way */
+#define PIN_NS      2000000000u  /* a pinned file that no exec has claimed was a script or a loader */
+#define COMMAND_MAX KS_ARGV_MAX  /* of a snapshot row, as for an exec */
+
+int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *e)
+{
+	OWNED(enrich) en = calloc(1, sizeof(*en));
+	int services;
+
+	if (!en)
+		return err_set(e, ENOMEM, "tables of the engine");
+	en->o = *o;
+	en->passwd = -1;
+	if (process_table_new(&en->processes) < 0)
+		return err_set(e, ENOMEM, "process table");
+	if (hashes_new(&en->hashes, e) < 0)
+		return -e->code;
+
+	services = o->ask.services(o->ask.context);
+	if (services >= 0) {
+		names_load_services(services, &en->services);
+		close(services);
+	}
+	*ret = MOVE(en);
+	return 0;
+}
+
+void enrich_free(struct enrich *en)
+{
+	if (!en)
+		return;
+	if (en->passwd >= 0)
+		close(en->passwd);
+	process_table_free(en->processes);
+	names_free(en->users);
+	names_free(en->services);
+	hashes_free(en->hashes);
+	free(en);
+}
+
+void enrich_select_hashes(struct enrich *en, unsigned selected)
+{
+	hashes_select(en->hashes, selected);
+}
+
+/* --- the clock and what ages */
+
+/* The file we hold was replaced (tools rename a new one over it) or written to. */
+static bool users_changed(const struct enrich *en)
+{
+	struct stat st;
+
+	if (en->passwd < 0 || fstat(en->passwd, &st) < 0 || st.st_nlink == 0)
+		return true;
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec !=
+	       en->passwd_mtime_ns;
+}
+
+static void users_reload(struct enrich *en)
+{
+	int passwd = en->o.ask.passwd(en->o.ask.context);
+	struct names *users;
+	struct stat st;
+
+	if (passwd < 0)
+		return;
+	if (fstat(passwd, &st) < 0 || names_load_users(passwd, &users) < 0) {
+		close(passwd);
+		return;
+	}
+	if (en->passwd >= 0)
+		close(en->passwd);
+	names_free(en->users);
+	en->passwd = passwd;
+	en->passwd_mtime_ns =
+		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	en->users = users;
+}
+
+void enrich_tick(struct enrich *en, uint64_t boot_ns, uint64_t utc_offset_ns)
+{
+	en->now_ns = boot_ns;
+	en->utc_offset_ns = utc_offset_ns;
+	if (users_changed(en))
+		users_reload(en);
+	if (boot_ns > REMEMBER_NS)
+		process_table_forget(en->processes, boot_ns - REMEMBER_NS);
+	if (boot_ns > PIN_NS)
+		hashes_unpin(en->hashes, boot_ns - PIN_NS);
+}
+
+uint64_t enrich_utc(const struct enrich *en, uint64_t boot_ns)
+{
+	return boot_ns + en->utc_offset_ns;
+}
+
+void enrich_pin_take(struct enrich *en, int file, uint32_t tgid)
+{
+	hashes_pin_take(en->hashes, file, tgid, en->now_ns);
+}
+
+/* --- images */
+
+static struct guid guid_of(const struct enrich *en, const struct ks_who *who)
+{
+	return process_guid(&en->o.guid, who->tgid, who->start_ns, who->exec_id);
+}
+
+/* Path in the written form, with the mark of a file that had no name any more. */
+static size_t path_text(const struct ks_hdr *rec, struct ks_text path, char *out, size_t size)
+{
+	static const char mark[] = " (deleted)";
+	const char *bytes = (const char *)rec + path.off;
+	size_t n = text_from_bytes(bytes, path.len, out, size - sizeof(mark), NULL);
+
+	if (!(rec->flags & KS_F_DELETED))
+		return n;
+	memcpy(out + n, mark, sizeof(mark) - 1);
+	return n + sizeof(mark) - 1;
+}
+
+/* The arguments joined by one blank each; a cut is marked. */
+static size_t command_text(char *argv, size_t n, bool cut, char *out, size_t size)
+{
+	while (n > 0 && argv[n - 1] == 0)
+		n--;
+	for (size_t i = 0; i < n; i++)
+		if (argv[i] == 0)
+			argv[i] = ' ';
+	n = text_from_bytes(argv, n, out, size - 3, NULL);
+	if (cut) {
+		memcpy(out + n, "...", 3);
+		n += 3;
+	}
+	return n;
+}
+
+static struct image *image_of(const struct ks_hdr *rec, struct ks_text path, char *argv,
+			      size_t argv_length, bool cut)
+{
+	/* Four bytes of text for one of the record, and the marks. */
+	static char path_buffer[4 * KS_PATH_MAX + 64], command_buffer[4 * KS_ARGV_MAX + 64];
+	size_t path_length = path_text(rec, path, path_buffer, sizeof(path_buffer));
+	size_t command_length =
+		command_text(argv, argv_length, cut, command_buffer, sizeof(command_buffer));
+
+	return image_new(path_buffer, path_length, command_buffer, command_length);
+}
+
+static struct image *image_of_exec(const struct ks_rec_PROCESS_CREATE *rec)
+{
+	static char argv[KS_ARGV_MAX];
+	size_t n = rec->argv.len < sizeof(argv) ? rec->argv.len : sizeof(argv);
+
+	memcpy(argv, (const char *)rec + rec->argv.off, n);
+	return image_of(&rec->hdr, rec->image, argv, n, rec->hdr.flags & KS_F_ARGV_CUT);
+}
+
+/* --- processes come and go */
+
+static void parent_from(struct enrich *en, struct process *p, uint32_t tgid, uint64_t start_ns)
+{
+	const struct process *parent = process_find(en->processes, tgid, start_ns);
+
+	if (parent && !p->parent_known)
+		process_forked(p, parent);
+}
+
+static void take_exec(struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec)
+{
+	const struct ks_who *who = &rec->hdr.who;
+	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
+	struct identity identity = { guid_of(en, who), who->exec_id, image_of_exec(rec) };
+
+	if (!p) {
+		image_unref(identity.image);
+		return;
+	}
+	parent_from(en, p, rec->parent_tgid, rec->parent_start_ns);
+	p->uid = who->uid;
+	process_executed_take(p, identity);
+}
+
+static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
+{
+	const struct ks_who *who = &rec->hdr.who;
+	struct ks_who child_who = { .tgid = rec->child_tgid,
+				    .start_ns = rec->child_start_ns,
+				    .exec_id = rec->child_exec_id };
+	struct process *parent = process_ensure(en->processes, who->tgid, who->start_ns);
+	struct process *child =
+		process_ensure(en->processes, rec->child_tgid, rec->child_start_ns);
+
+	if (!parent || !child)
+		return;
+	parent->uid = who->uid;
+	if (guid_is_zero(&parent->now.guid)) { /* forked before anyone told us of it */
+		parent->now.guid = guid_of(en, who);
+		parent->now.exec_id = who->exec_id;
+	}
+	child->uid = rec->child_uid;
+	if (guid_is_zero(&child->now.guid)) { /* else its exec was read first */
+		child->now.guid = guid_of(en, &child_who);
+		child->now.exec_id = rec->child_exec_id;
+	}
+	process_forked(child, parent);
+}
+
+void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
+{
+	const struct ks_rec_PROCESS_ALIVE *row = (const void *)hdr;
+	const struct ks_who *who = &hdr->who;
+	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
+	static char argv[COMMAND_MAX];
+	ssize_t n = 0;
+	int cmdline;
+
+	if (!p || (p->now.image && p->now.exec_id == who->exec_id))
+		return;
+	cmdline = en->o.ask.cmdline(en->o.ask.context, who->tgid, who->start_ns);
+	if (cmdline >= 0) {
+		n = read(cmdline, argv, sizeof(argv));
+		close(cmdline);
+	}
+	image_unref(p->now.image);
+	p->now = (struct identity){ guid_of(en, who), who->exec_id,
+				    image_of(hdr, row->image, argv, n > 0 ? (size_t)n : 0,
+					     n == (ssize_t)sizeof(argv)) };
+	p->uid = who->uid;
+}
+
+void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *hdr)
+{
+	const struct ks_rec_PROCESS_ALIVE *row = (const void *)hdr;
+	struct process *p = process_find(en->processes, hdr->who.tgid, hdr->who.start_ns);
+
+	if (p)
+		parent_from(en, p, row->parent_tgid, row->parent_start_ns);
+}
+
+/* --- records */
+
+/* The process of a record, and the image it ran at that moment. */
+static void find_actor(struct filling *f)
+{
+	const struct ks_who *who = &f->rec->who;
+	struct process *p = process_find(f->en->processes, who->tgid, who->start_ns);
+
+	if (!p || p->now.exec_id < who->exec_id) {
+		/* Whatever introduced it was submitted before this record, on the other ring. */
+		f->en->o.ask.catch_up(f->en->o.ask.context);
+		p = process_find(f->en->processes, who->tgid, who->start_ns);
+	}
+	f->process = p;
+	f->identity = NULL;
+	if (p && p->now.exec_id == who->exec_id)
+		f->identity = &p->now;
+	else if (p && p->before.exec_id == who->exec_id && !guid_is_zero(&p->before.guid))
+		f->identity = &p->before;
+	if (p)
+		p->uid = who->uid;
+	if (!f->identity)
+		f->en->tally.unknown++;
+}
+
+bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *arena,
+		   struct event *ev)
+{
+	struct filling f = { .en = en, .rec = rec, .arena = arena };
+
+	if (rec->type == KS_PROCESS_FORK)
+		take_fork(en, (const void *)rec);
+	ev->type = event_type_by_record(rec->type);
+	if (!ev->type)
+		return false;
+	if (rec->type == KS_PROCESS_CREATE)
+		take_exec(en, (const void *)rec);
+
+	f.utc_ns = enrich_utc(en, rec->time_ns);
+	find_actor(&f);
+	ev->time_utc_ns = f.utc_ns;
+	fill_event(&f, ev);
+	if (rec->type == KS_PROCESS_TERMINATE && f.process)
+		process_ended(en->processes, f.process, rec->time_ns);
+	return true;
+}
+
+void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],
+		struct arena *arena, struct event *ev)
+{
+	struct filling f = { .en = en, .arena = arena, .utc_ns = utc_ns };
+	unsigned text = 0;
+
+	ev->type = event_type_by_id(id);
+	ev->time_utc_ns = utc_ns;
+	for (unsigned i = 0; i < ev->type->field_count; i++) {
+		if (strcmp(ev->type->fields[i].name, "UtcTime") == 0) {
+			char *to = arena_take(arena, 24);
+
+			utc_text(utc_ns, to);
+			ev->values[i].text = to;
+			ev->values[i].length = 23;
+		} else {
+			fill_bytes(&f, texts[text], strlen(texts[text]), &ev->values[i]);
+			text++;
+		}
+	}
+}
+
+void enrich_tally(const struct enrich *en, struct enrich_tally *t)
+{
+	*t = en->tally;
+	t->processes = process_count(en->processes);
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* One small function for each FILL row of schema/events.def. */
+#include "fill.h"
+
+#include <arpa/inet.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/text.h"
+
+/* --- values */
+
+static void set_text(struct value *v, const char *text, size_t length)
+{
+	v->text = text;
+	v->length = (uint32_t)length;
+}
+
+static void set_dash(struct value *v)
+{
+	set_text(v, "-", 1);
+}
+
+static void set_string(struct value *v, const char *text)
+{
+	set_text(v, text, strlen(text));
+}
+
+/* Room for a short text in the arena; the arena is sized so that it cannot fail for these. */
+static char *take(const struct filling *f, size_t n)
+{
+	static char nowhere[64];
+	char *p = arena_take(f->arena, n);
+
+	return p ? p : nowhere;
+}
+
+void fill_bytes(const struct filling *f, const void *bytes, size_t n, struct value *v)
+{
+	size_t room = 4 * n;
+	char *to;
+
+	if (n == 0)
+		return set_dash(v);
+	if (room > arena_left(f->arena))
+		room = arena_left(f->arena) & ~(size_t)7;
+	to = arena_take(f->arena, room);
+	if (!to)
+		return set_dash(v);
+	set_text(v, to, text_from_bytes(bytes, n, to, room, NULL));
+	arena_shrink(f->arena, to, v->length);
+}
+
+static void set_utc(const struct filling *f, uint64_t utc_ns, struct value *v)
+{
+	char *to = take(f, 24);
+
+	utc_text(utc_ns, to);
+	set_text(v, to, 23);
+}
+
+/* --- fields that nearly every event has */
+
+static void fill_rule_name(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_dash(v); /* the verdict puts the name in; rules themselves see "-" */
+}
+
+static void fill_utc_time(const struct filling *f, struct value *v)
+{
+	set_utc(f, f->utc_ns, v);
+}
+
+static void fill_process_guid(const struct filling *f, struct value *v)
+{
+	const struct ks_who *who = &f->rec->who;
+
+	v->guid = process_guid(&f->en->o.guid, who->tgid, who->start_ns, who->exec_id);
+}
+
+static void fill_process_id(const struct filling *f, struct value *v)
+{
+	v->number = f->rec->who.tgid;
+}
+
+static void set_image(const struct image *image, struct value *v)
+{
+	if (image && image->path_length)
+		set_text(v, image_path(image), image->path_length);
+	else
+		set_dash(v);
+}
+
+static void fill_process_image(const struct filling *f, struct value *v)
+{
+	set_image(f->identity ? f->identity->image : NULL, v);
+}
+
+void fill_user_name(const struct filling *f, uint32_t uid, struct value *v)
+{
+	const char *name = names_find(f->en->users, uid);
+	char *to;
+
+	if (name)
+		return fill_bytes(f, name, strlen(name), v);
+	to = take(f, 11);
+	set_text(v, to, (size_t)snprintf(to, 11, "%u", uid));
+}
+
+static void fill_process_user(const struct filling *f, struct value *v)
+{
+	fill_user_name(f, f->rec->who.uid, v);
+}
+
+static void fill_dash(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_dash(v);
+}
+
+/* --- event 1 */
+
+static const struct ks_rec_PROCESS_CREATE *exec_of(const struct filling *f)
+{
+	return (const struct ks_rec_PROCESS_CREATE *)f->rec;
+}
+
+static void fill_exec_image(const struct filling *f, struct value *v)
+{
+	set_image(f->identity ? f->identity->image : NULL, v);
+}
+
+static void fill_exec_command_line(const struct filling *f, struct value *v)
+{
+	const struct image *image = f->identity ? f->identity->image : NULL;
+
+	if (image && image->command_length)
+		set_text(v, image_command(image), image->command_length);
+	else
+		set_dash(v);
+}
+
+static void fill_logon_guid(const struct filling *f, struct value *v)
+{
+	v->guid = logon_guid(&f->en->o.guid, exec_of(f)->login_uid, exec_of(f)->session_id);
+}
+
+static void fill_logon_id(const struct filling *f, struct value *v)
+{
+	v->number = exec_of(f)->login_uid;
+}
+
+static void fill_terminal_session(const struct filling *f, struct value *v)
+{
+	v->number = exec_of(f)->session_id;
+}
+
+/* Capabilities that ordinary services hold without being able to take over the machine. */
+#define CAP_BIT(c) (1ull << (c))
+#define ORDINARY_CAPABILITIES                                                                      \
+	(CAP_BIT(CAP_NET_BIND_SERVICE) | CAP_BIT(CAP_NET_BROADCAST) | CAP_BIT(CAP_NET_RAW) |       \
+	 CAP_BIT(CAP_IPC_LOCK) | CAP_BIT(CAP_LEASE) | CAP_BIT(CAP_AUDIT_WRITE) |                   \
+	 CAP_BIT(CAP_WAKE_ALARM) | CAP_BIT(CAP_BLOCK_SUSPEND))
+
+static void fill_integrity_level(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
+	uint64_t full = f->en->o.full_capabilities;
+
+	if (rec->user_ns_level > 0)
+		set_string(v, "Low"); /* its capabilities reach no further than its own namespace */
+	else if (rec->hdr.who.uid == 0 && (rec->cap_effective & full) == full)
+		set_string(v, "System");
+	else if (rec->cap_effective & ~ORDINARY_CAPABILITIES)
+		set_string(v, "High");
+	else if (rec->no_new_privs && rec->seccomp_mode == 2)
+		set_string(v, "Low");
+	else
+		set_string(v, "Medium");
+}
+
+static const char *exec_hashes(const struct filling *f)
+{
+	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
+	const struct ks_who *who = &rec->hdr.who;
+	const struct enrich_ask *ask = &f->en->o.ask;
+	const char *text = hashes_of_known(f->en->hashes, &rec->exe, who->tgid, f->utc_ns);
+	int file;
+
+	if (text)
+		return text;
+	ask->collect_pins(ask->context);
+	text = hashes_of_known(f->en->hashes, &rec->exe, who->tgid, f->utc_ns);
+	if (text || file_can_hang(&rec->exe))
+		return text;
+
+	/* No watch on its file system (a memfd, another mount namespace): the process may still live. */
+	file = ask->exe(ask->context, who->tgid, who->start_ns);
+	if (file < 0)
+		return NULL;
+	text = hashes_of_fd(f->en->hashes, file, &rec->exe, f->utc_ns);
+	close(file);
+	ask->watch_filesystem(ask->context, who->tgid, who->start_ns);
+	return text;
+}
+
+static void fill_exec_hashes(const struct filling *f, struct value *v)
+{
+	const char *text = exec_hashes(f);
+
+	if (!text) {
+		f->en->tally.hashes_missing++;
+		return set_dash(v);
+	}
+	set_string(v, text); /* lives in the cache at least until the next file is hashed */
+}
+
+static void fill_parent_guid(const struct filling *f, struct value *v)
+{
+	v->guid = f->process ? f->process->parent_guid : (struct guid){ 0 };
+}
+
+static void fill_parent_id(const struct filling *f, struct value *v)
+{
+	if (f->process && f->process->parent_known)
+		v->number = f->process->parent_tgid;
+	else
+		v->number = exec_of(f)->parent_tgid;
+}
+
+static void fill_parent_image(const struct filling *f, struct value *v)
+{
+	set_image(f->process ? f->process->parent_image : NULL, v);
+}
+
+static void fill_parent_command_line(const struct filling *f, struct value *v)
+{
+	const struct image *image = f->process ? f->process->parent_image : NULL;
+
+	if (image && image->command_length)
+		set_text(v, image_command(image), image->command_length);
+	else
+		set_dash(v);
+}
+
+static void fill_parent_user(const struct filling *f, struct value *v)
+{
+	if (f->process && f->process->parent_known)
+		fill_user_name(f, f->process->parent_uid, v);
+	else
+		set_dash(v);
+}
+
+/* --- event 3 */
+
+static const struct ks_rec_NETWORK_CONNECT *connect_of(const struct filling *f)
+{
+	return (const struct ks_rec_NETWORK_CONNECT *)f->rec;
+}
+
+static bool is_ipv6(const struct ks_address *a)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+	return memcmp(a->byte, mapped, sizeof(mapped)) != 0;
+}
+
+static void set_address(const struct filling *f, const struct ks_address *a, struct value *v)
+{
+	char *to = take(f, INET6_ADDRSTRLEN);
+
+	if (is_ipv6(a))
+		inet_ntop(AF_INET6, a->byte, to, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET, a->byte + 12, to, INET6_ADDRSTRLEN);
+	set_string(v, to);
+}
+
+static void set_port_name(const struct filling *f, uint16_t port, struct value *v)
+{
+	uint16_t transport = (uint16_t)connect_of(f)->transport;
+	const char *name = names_find(f->en->services, names_service_key(port, transport));
+
+	if (name)
+		fill_bytes(f, name, strlen(name), v);
+	else
+		set_dash(v);
+}
+
+static void fill_protocol(const struct filling *f, struct value *v)
+{
+	set_string(v, connect_of(f)->transport == IPPROTO_TCP ? "tcp" : "udp");
+}
+
+static void fill_source_is_ipv6(const struct filling *f, struct value *v)
+{
+	v->number = is_ipv6(&connect_of(f)->source);
+}
+
+static void fill_source_ip(const struct filling *f, struct value *v)
+{
+	set_address(f, &connect_of(f)->source, v);
+}
+
+static void fill_source_port_name(const struct filling *f, struct value *v)
+{
+	set_port_name(f, connect_of(f)->SourcePort, v);
+}
+
+static void fill_destination_is_ipv6(const struct filling *f, struct value *v)
+{
+	v->number = is_ipv6(&connect_of(f)->destination);
+}
+
+static void fill_destination_ip(const struct filling *f, struct value *v)
+{
+	set_address(f, &connect_of(f)->destination, v);
+}
+
+static void fill_destination_port_name(const struct filling *f, struct value *v)
+{
+	set_port_name(f, connect_of(f)->DestinationPort, v);
+}
+
+/* --- events 11 and 26 */
+
+static void fill_birth_time(const struct filling *f, struct value *v)
+{
+	uint64_t birth_ns = ((const struct ks_rec_FILE_CREATE *)f->rec)->birth_ns;
+
+	set_utc(f, birth_ns ? birth_ns : f->utc_ns, v);
+}
+
+static const char *deleted_hashes(const struct filling *f, int *is_executable)
+{
+	const struct ks_rec_FILE_DELETE_DETECTED *rec = (const void *)f->rec;
+
+	return hashes_of_deleted(f->en->hashes, &rec->file, is_executable);
+}
+
+static void fill_deleted_hashes(const struct filling *f, struct value *v)
+{
+	int is_executable;
+	const char *text = deleted_hashes(f, &is_executable);
+
+	if (text)
+		set_string(v, text);
+	else
+		set_dash(v);
+}
+
+static void fill_deleted_is_executable(const struct filling *f, struct value *v)
+{
+	int is_executable = 0;
+
+	deleted_hashes(f, &is_executable);
+	v->number = (uint64_t)is_executable;
+}
+
+/* --- the tables: for each field a function, or where in the record it stands */
+
+struct filler {
+	fill_function *fill; /* NULL: from the record */
+	uint32_t offset;
+};
+
+static void fill_own_text(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_dash(v); /* enrich_own() puts the text in; no record of the kernel side leads here */
+}
+
+#define EVENT(ev, ...)       static const struct filler fillers_##ev[] = {
+#define RECORD(rec)          static const struct filler fillers_##rec[] __attribute__((unused)) = {
+#define FILL(ev, name, t, f) { fill_##f, 0 },
+#define WIRE(ev, name, t)    { NULL, offsetof(struct ks_rec_##ev, name) },
+#define LATER(ev, name, t)   { fill_dash, 0 },
+#define END(ev)              };
+#include "../../schema/events.def"
+
+static const struct filler *const fillers[KS_RECORD_COUNT] = {
+#define EVENT(ev, ...) [KS_##ev] = fillers_##ev,
+#include "../../schema/events.def"
+};
+
+static void from_record(const struct filling *f, enum field_type type, uint32_t offset,
+			struct value *v)
+{
+	const char *at = (const char *)f->rec + offset;
+
+	switch (type) {
+	case FIELD_STRING: {
+		struct ks_text t;
+
+		memcpy(&t, at, sizeof(t));
+		fill_bytes(f, (const char *)f->rec + t.off, t.len, v);
+		break;
+	}
+	case FIELD_U16: {
+		uint16_t number;
+
+		memcpy(&number, at, sizeof(number));
+		v->number = number;
+		break;
+	}
+	default: {
+		uint32_t number;
+
+		memcpy(&number, at, sizeof(number));
+		v->number = number;
+	}
+	}
+}
+
+void fill_event(const struct filling *f, struct event *ev)
+{
+	const struct filler *filler = fillers[ev->type->record];
+
+	for (unsigned i = 0; i < ev->type->field_count; i++) {
+		if (filler[i].fill)
+			filler[i].fill(f, &ev->values[i]);
+		else
+			from_record(f, ev->type->fields[i].type, filler[i].offset, &ev->values[i]);
+	}
+}

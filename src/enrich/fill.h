@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions that fill fields, as named in schema/events.def; for src/enrich/ only. */
+#pragma once
+#include "enrich.h"
+#include "hash.h"
+#include "names.h"
+
+struct enrich {
+	struct enrich_options o;
+	struct process_table *processes;
+	struct names *users, *services;
+	int passwd; /* held to notice that it was replaced; -1: none */
+	uint64_t passwd_mtime_ns;
+	struct hashes *hashes;
+	uint64_t now_ns; /* CLOCK_BOOTTIME of the latest tick */
+	uint64_t utc_offset_ns;
+	struct enrich_tally tally;
+};
+
+/* One record on its way to an event. */
+struct filling {
+	struct enrich *en;
+	const struct ks_hdr *rec;
+	struct arena *arena;
+	uint64_t utc_ns;
+	struct process *process; /* who acted; NULL: unknown */
+	const struct identity *identity; /* the image it ran then; NULL: unknown */
+};
+
+typedef void fill_function(const struct filling *f, struct value *v);
+
+/* Fills all fields of the event from the record. */
+void fill_event(const struct filling *f, struct event *ev);
+
+/* The name of a user: looked up, or the number. Lives in the arena or in the table. */
+void fill_user_name(const struct filling *f, uint32_t uid, struct value *v);
+/* Bytes of the record as text in the arena. */
+void fill_bytes(const struct filling *f, const void *bytes, size_t n, struct value *v);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "process.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/le.h"
+
+#define BUCKETS    16384u /* 128 KiB: short chains up to some ten thousand processes */
+#define ENDED_MAX  32768u /* a fork bomb's dead are forgotten oldest first */
+
+struct process_table {
+	struct process *buckets[BUCKETS];
+	struct process *oldest_ended, *newest_ended;
+	uint64_t count;
+	uint64_t ended;
+};
+
+int process_table_new(struct process_table **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void process_free(struct process *p)
+{
+	image_unref(p->now.image);
+	image_unref(p->before.image);
+	image_unref(p->parent_image);
+	free(p);
+}
+
+void process_table_free(struct process_table *t)
+{
+	if (!t)
+		return;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		while (t->buckets[i]) {
+			struct process *p = t->buckets[i];
+
+			t->buckets[i] = p->next_in_bucket;
+			process_free(p);
+		}
+	free(t);
+}
+
+static struct process **bucket(struct process_table *t, uint32_t tgid)
+{
+	/* Ids are handed out one after another, so the low bits spread by themselves. */
+	return &t->buckets[tgid & (BUCKETS - 1)];
+}
+
+struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t start_ns)
+{
+	for (struct process *p = *bucket(t, tgid); p; p = p->next_in_bucket)
+		if (p->tgid == tgid && p->start_ns == start_ns)
+			return p;
+	return NULL;
+}
+
+struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns)
+{
+	struct process *p = process_find(t, tgid, start_ns);
+
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->tgid = tgid;
+	p->start_ns = start_ns;
+	p->next_in_bucket = *bucket(t, tgid);
+	*bucket(t, tgid) = p;
+	t->count++;
+	return p;
+}
+
+uint64_t process_count(const struct process_table *t)
+{
+	return t->count - t->ended;
+}
+
+struct image *image_new(const char *path, size_t path_length, const char *command,
+			size_t command_length)
+{
+	struct image *i = malloc(sizeof(*i) + path_length + command_length);
+
+	if (!i)
+		return NULL;
+	i->refs = 1;
+	i->path_length = (uint32_t)path_length;
+	i->command_length = (uint32_t)command_length;
+	if (path_length)
+		memcpy(i->text, path, path_length);
+	if (command_length)
+		memcpy(i->text + path_length, command, command_length);
+	return i;
+}
+
+struct image *image_ref(struct image *i)
+{
+	if (i)
+		i->refs++;
+	return i;
+}
+
+void image_unref(struct image *i)
+{
+	if (i && --i->refs == 0)
+		free(i);
+}
+
+void process_forked(struct process *child, const struct process *parent)
+{
+	image_unref(child->parent_image);
+	child->parent_guid = parent->now.guid;
+	child->parent_tgid = parent->tgid;
+	child->parent_uid = parent->uid;
+	child->parent_image = image_ref(parent->now.image);
+	child->parent_known = true;
+	if (!child->now.image)
+		child->now.image = image_ref(parent->now.image);
+}
+
+void process_executed_take(struct process *p, struct identity identity)
+{
+	image_unref(p->before.image);
+	p->before = p->now;
+	p->now = identity;
+}
+
+static void forget_oldest(struct process_table *t)
+{
+	struct process *p = t->oldest_ended;
+	struct process **link = bucket(t, p->tgid);
+
+	while (*link != p)
+		link = &(*link)->next_in_bucket;
+	*link = p->next_in_bucket;
+	t->oldest_ended = p->next_ended;
+	if (!t->oldest_ended)
+		t->newest_ended = NULL;
+	t->count--;
+	t->ended--;
+	process_free(p);
+}
+
+void process_ended(struct process_table *t, struct process *p, uint64_t when_ns)
+{
+	if (p->ended)
+		return;
+	p->ended = true;
+	p->ended_ns = when_ns;
+	if (t->newest_ended)
+		t->newest_ended->next_ended = p;
+	else
+		t->oldest_ended = p;
+	t->newest_ended = p;
+	if (++t->ended > ENDED_MAX)
+		forget_oldest(t);
+}
+
+void process_table_forget(struct process_table *t, uint64_t before_ns)
+{
+	while (t->oldest_ended && t->oldest_ended->ended_ns < before_ns)
+		forget_oldest(t);
+}
+
+static struct guid guid_make(const struct guid_base *b, uint32_t seconds, uint64_t key)
+{
+	struct guid g;
+
+	/* The first group is printed most significant byte first and lies the other way round. */
+	for (unsigned i = 0; i < 4; i++)
+		g.byte[i] = b->machine[3 - i];
+	le32_put(g.byte + 4, seconds);
+	le64_put(g.byte + 8, key);
+	return g;
+}
+
+struct guid process_guid(const struct guid_base *b, uint32_t tgid, uint64_t start_ns,
+			 uint64_t exec_id)
+{
+	uint64_t seconds = (b->boot_epoch_ns + start_ns) / 1000000000u;
+	/* An odd constant (2^32 divided by the golden ratio) spreads the small counter over all bits. */
+	uint32_t high = (uint32_t)(start_ns / 10000000u) + (uint32_t)exec_id * 2654435769u;
+
+	return guid_make(b, (uint32_t)seconds, (uint64_t)high << 32 | tgid);
+}
+
+struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id)
+{
+	if (login_uid == UINT32_MAX)
+		return (struct guid){ 0 };
+	return guid_make(b, 0, (uint64_t)session_id << 32 | login_uid);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is who: every process image known, from the snapshot at start, fork, exec and exit. A process is
+ * named by tgid and start time, its image by the exec counter on top; none of them is ever reused.
+ * Memory: the table owns all; pointers are borrowed until the next call that changes the table. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../schema/wire.h"
+#include "../base/own.h"
+#include "../event/event.h"
+
+/* What a process runs, shared by its forks. Texts are in the written form. */
+struct image {
+	unsigned refs;
+	uint32_t path_length;
+	uint32_t command_length;
+	char text[]; /* path, then command line */
+};
+
+static inline const char *image_path(const struct image *i)
+{
+	return i->text;
+}
+static inline const char *image_command(const struct image *i)
+{
+	return i->text + i->path_length;
+}
+
+/* One process image: a process between two execs. */
+struct identity {
+	struct guid guid;
+	uint64_t exec_id;
+	struct image *image; /* NULL: unknown */
+};
+
+struct process {
+	uint32_t tgid;
+	uint32_t uid; /* effective, as last seen */
+	uint64_t start_ns;
+	struct identity now;
+	struct identity before; /* the image before the latest exec: for records read late; guid zero: none */
+	/* The process that forked this one, as it was then. */
+	struct guid parent_guid;
+	uint32_t parent_tgid;
+	uint32_t parent_uid;
+	struct image *parent_image;
+	bool parent_known;
+	bool ended;
+	uint64_t ended_ns;
+	struct process *next_in_bucket;
+	struct process *next_ended; /* in order of their end */
+};
+
+struct process_table;
+
+int process_table_new(struct process_table **ret); /* 0 or -ENOMEM */
+void process_table_free(struct process_table *t);
+DEFINE_DROP(process_table)
+
+struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t start_ns);
+/* Finds or makes it. NULL: no memory. */
+struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns);
+uint64_t process_count(const struct process_table *t);
+
+/* A new image with these texts, one reference; NULL: no memory. Path and command line may be NULL. */
+struct image *image_new(const char *path, size_t path_length, const char *command,
+			size_t command_length);
+struct image *image_ref(struct image *i);
+void image_unref(struct image *i);
+
+/* The child was forked by parent: it inherits the image and remembers the parent as it is now. */
+void process_forked(struct process *child, const struct process *parent);
+/* The process runs another image now (takes the reference). */
+void process_executed_take(struct process *p, struct identity identity);
+/* It ended. It is remembered a while, since records of it may still be on their way. */
+void process_ended(struct process_table *t, struct process *p, uint64_t when_ns);
+/* Forgets those that ended before this time. */
+void process_table_forget(struct process_table *t, uint64_t before_ns);
+
+/* The GUID of a process image. Layout (docs/formats/guid.md): machine, start in seconds since 1970, and a
+ * key: tgid in the low half; above it the start in 1/100 s since boot with the exec counter mixed in.
+ * Nothing of it is stored anywhere: a restarted monitor computes the same. */
+struct guid_base {
+	uint8_t machine[4];     /* printed order */
+	uint64_t boot_epoch_ns; /* UTC of CLOCK_BOOTTIME 0 */
+};
+struct guid process_guid(const struct guid_base *b, uint32_t tgid, uint64_t start_ns,
+			 uint64_t exec_id);
+/* The GUID of a login; zero when there was none. */
+struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id);

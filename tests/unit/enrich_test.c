@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <cmocka.h>
+
+#include "../../src/enrich/enrich.h"
+#include "../../src/enrich/hash.h"
+#include "../../src/enrich/names.h"
+#include "../../src/enrich/process.h"
+#include "../../src/rules/ruleset.h"
+
+static int file_with(const char *content, size_t n)
+{
+	char path[] = "/tmp/konseki-test-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, content, n), n);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n"
+			     "toor:x:0:0::/:/bin/sh\nbroken line\n";
+static const char services[] = "# comment\nhttps 443/tcp\nhttps 443/udp # both\ndomain\t53/udp\nx y/z\n";
+
+/* --- what the engine would ask the monitor for */
+
+static struct enrich *en;
+static int exe_to_give = -1; /* answered once */
+static const struct ks_hdr *waiting; /* found by catch_up, once */
+
+static int give_exe(void *c, uint32_t tgid, uint64_t start)
+{
+	int fd = exe_to_give;
+
+	(void)c, (void)tgid, (void)start;
+	exe_to_give = -1;
+	return fd;
+}
+
+static int give_cmdline(void *c, uint32_t tgid, uint64_t start)
+{
+	(void)c, (void)tgid, (void)start;
+	return file_with("init\0--flag", 12);
+}
+
+static int give_passwd(void *c)
+{
+	(void)c;
+	return file_with(passwd, sizeof(passwd) - 1);
+}
+
+static int give_services(void *c)
+{
+	(void)c;
+	return file_with(services, sizeof(services) - 1);
+}
+
+static void nothing_to_watch(void *c, uint32_t tgid, uint64_t start)
+{
+	(void)c, (void)tgid, (void)start;
+}
+
+static void no_pins(void *c)
+{
+	(void)c;
+}
+
+static void find_waiting(void *c)
+{
+	static uint8_t memory[1 << 16];
+	struct arena arena = { memory, sizeof(memory), 0 };
+	const struct ks_hdr *rec = waiting;
+	struct event ev;
+
+	(void)c;
+	waiting = NULL;
+	if (rec)
+		enrich_record(en, rec, &arena, &ev);
+}
+
+static int make_enrich(void **state)
+{
+	const struct enrich_options o = {
+		.guid = { { 0x4f, 0x7a, 0x0c, 0xfa }, 1588845000000000000u },
+		.full_capabilities = 0x1ffffffffff,
+		.ask = { NULL, give_exe, give_cmdline, give_passwd, give_services, nothing_to_watch,
+			 no_pins, find_waiting },
+	};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(enrich_new(&o, &en, &e), 0);
+	enrich_tick(en, 1000000000u, 1588845000000000000u);
+	return 0;
+}
+
+static int drop_enrich(void **state)
+{
+	(void)state;
+	enrich_free(en);
+	en = NULL;
+	return 0;
+}
+
+/* --- records, as the hooks would write them */
+
+static struct ks_text put(struct ks_hdr *hdr, const char *bytes, size_t n)
+{
+	struct ks_text t = { (uint16_t)hdr->size, (uint16_t)n };
+
+	memcpy((char *)hdr + hdr->size, bytes, n);
+	hdr->size += (uint32_t)n;
+	return t;
+}
+
+#define RECORD_OF(name, rec, ...)                                                                  \
+	static _Alignas(8) uint8_t rec##_bytes[16384];                                             \
+	struct ks_rec_##name *rec = memset(rec##_bytes, 0, sizeof(rec##_bytes));                   \
+	rec->hdr = (struct ks_hdr){ .size = sizeof(*rec), .type = KS_##name, .who = { __VA_ARGS__ } }
+
+static const char *field(const struct event *ev, const char *name)
+{
+	static char copies[4][8192];
+	static unsigned turn;
+	char buf[VALUE_TEXT_MAX], *copy = copies[turn++ % 4];
+	int i = event_field_index(ev->type, name, strlen(name));
+	const char *text;
+	size_t n;
+
+	assert_true(i >= 0);
+	n = value_text(ev->type->fields[i].type, &ev->values[i], buf, &text);
+	memcpy(copy, text, n);
+	copy[n] = 0;
+	return copy;
+}
+
+static uint8_t memory[1 << 18];
+static struct arena arena = { memory, sizeof(memory), 0 };
+
+static void a_process_guid_needs_no_stored_state(void **state)
+{
+	const struct guid_base base = { { 0x4f, 0x7a, 0x0c, 0xfa }, 1588845000000000000u };
+	struct guid g = process_guid(&base, 238, 1318250000000u, 2);
+	char text[39];
+
+	(void)state;
+	guid_text(&g, text);
+	assert_string_equal(text, "{4f7a0cfa-deee-5eb3-ee00-000063f6703c}");
+	g = logon_guid(&base, UINT32_MAX, 5);
+	assert_true(guid_is_zero(&g));
+}
+
+static void the_first_of_several_names_is_the_name(void **state)
+{
+	OWNED(names) users = NULL;
+	OWNED(names) ports = NULL;
+	OWNED_FD a = file_with(passwd, sizeof(passwd) - 1);
+	OWNED_FD b = file_with(services, sizeof(services) - 1);
+
+	(void)state;
+	assert_int_equal(names_load_users(a, &users), 0);
+	assert_string_equal(names_find(users, 0), "root");
+	assert_string_equal(names_find(users, 1000), "alice");
+	assert_null(names_find(users, 1));
+	assert_int_equal(names_load_services(b, &ports), 0);
+	assert_string_equal(names_find(ports, names_service_key(443, 6)), "https");
+	assert_string_equal(names_find(ports, names_service_key(53, 17)), "domain");
+	assert_null(names_find(ports, names_service_key(53, 6)));
+}
+
+static void an_exec_is_complete(void **state)
+{
+	static const char argv[] = "ls\0-la\0/tmp/\xff"; /* with its NUL */
+	struct event ev;
+	RECORD_OF(PROCESS_FORK, born, .tgid = 10, .tid = 10, .start_ns = 1000, .exec_id = 4, .uid = 0);
+	RECORD_OF(PROCESS_CREATE, shell, .tgid = 10, .tid = 10, .start_ns = 1000, .exec_id = 4);
+	RECORD_OF(PROCESS_CREATE, ls, .tgid = 11, .tid = 11, .start_ns = 2000, .exec_id = 5, .uid = 1000);
+
+	(void)state;
+	shell->image = put(&shell->hdr, "/bin/sh", 7);
+	shell->argv = put(&shell->hdr, "sh\0", 3);
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &shell->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "IntegrityLevel"), "Medium");
+	assert_string_equal(field(&ev, "CurrentDirectory"), "-");
+
+	born->child_tgid = 11;
+	born->child_start_ns = 2000;
+	born->child_exec_id = 4;
+	assert_false(enrich_record(en, &born->hdr, &arena, &ev));
+
+	ls->image = put(&ls->hdr, "/bin/ls", 7);
+	ls->argv = put(&ls->hdr, argv, sizeof(argv));
+	ls->CurrentDirectory = put(&ls->hdr, "/a\nb", 4);
+	ls->hdr.flags = KS_F_DELETED;
+	ls->hdr.time_ns = 318999999999u;
+	ls->parent_tgid = 1;
+	ls->login_uid = 1000;
+	ls->session_id = 3;
+	ls->cap_effective = 1u << 21;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &ls->hdr, &arena, &ev));
+	assert_int_equal(ev.type->id, 1);
+	assert_string_equal(field(&ev, "UtcTime"), "2020-05-07 09:55:18.999");
+	assert_string_equal(field(&ev, "Image"), "/bin/ls (deleted)");
+	assert_string_equal(field(&ev, "CommandLine"), "ls -la /tmp/\\xFF");
+	assert_string_equal(field(&ev, "CurrentDirectory"), "/a\nb");
+	assert_string_equal(field(&ev, "User"), "alice");
+	assert_string_equal(field(&ev, "LogonId"), "0x3e8");
+	assert_string_equal(field(&ev, "LogonGuid"), "{4f7a0cfa-0000-0000-e803-000003000000}");
+	assert_string_equal(field(&ev, "IntegrityLevel"), "High");
+	assert_string_equal(field(&ev, "ParentProcessId"), "10"); /* who forked it, not who adopted it */
+	assert_string_equal(field(&ev, "ParentImage"), "/bin/sh");
+	assert_string_equal(field(&ev, "ParentCommandLine"), "sh");
+	assert_string_equal(field(&ev, "ParentUser"), "root");
+	assert_string_equal(field(&ev, "Hashes"), "-");
+}
+
+static void an_event_read_before_its_exec_still_has_its_image(void **state)
+{
+	struct event ev;
+	RECORD_OF(PROCESS_CREATE, cc, .tgid = 20, .start_ns = 1, .exec_id = 1);
+	RECORD_OF(FILE_CREATE, made, .tgid = 20, .start_ns = 1, .exec_id = 1, .uid = 7);
+	RECORD_OF(FILE_CREATE, late, .tgid = 20, .start_ns = 1, .exec_id = 1);
+	RECORD_OF(PROCESS_CREATE, ld, .tgid = 20, .start_ns = 1, .exec_id = 2);
+
+	(void)state;
+	cc->image = put(&cc->hdr, "/bin/cc", 7);
+	made->TargetFilename = put(&made->hdr, "/a.o", 4);
+	made->birth_ns = 951868799500000000u;
+	waiting = &cc->hdr;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/cc");
+	assert_string_equal(field(&ev, "TargetFilename"), "/a.o");
+	assert_string_equal(field(&ev, "CreationUtcTime"), "2000-02-29 23:59:59.500");
+	assert_string_equal(field(&ev, "User"), "7");
+
+	/* and one read after the next exec has the image it had when it acted */
+	ld->image = put(&ld->hdr, "/bin/ld", 7);
+	assert_true(enrich_record(en, &ld->hdr, &arena, &ev));
+	assert_true(enrich_record(en, &late->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/cc");
+	assert_string_equal(field(&ev, "TargetFilename"), "-");
+}
+
+static void a_process_that_was_there_has_name_and_parent(void **state)
+{
+	struct event ev;
+	RECORD_OF(PROCESS_ALIVE, init, .tgid = 1, .start_ns = 1, .exec_id = 9);
+	RECORD_OF(PROCESS_ALIVE, child, .tgid = 30, .start_ns = 5, .exec_id = 1);
+	RECORD_OF(PROCESS_CREATE, exec, .tgid = 30, .start_ns = 5, .exec_id = 2);
+	RECORD_OF(PROCESS_TERMINATE, end, .tgid = 1, .start_ns = 1, .exec_id = 9);
+
+	(void)state;
+	init->image = put(&init->hdr, "/sbin/init", 10);
+	child->image = put(&child->hdr, "/bin/child", 10);
+	child->parent_tgid = 1;
+	child->parent_start_ns = 1;
+	enrich_snapshot_row(en, &child->hdr); /* a child may come before its parent */
+	enrich_snapshot_row(en, &init->hdr);
+	enrich_snapshot_parent(en, &child->hdr);
+	enrich_snapshot_parent(en, &init->hdr);
+	exec->image = put(&exec->hdr, "/bin/new", 8);
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &exec->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "ParentImage"), "/sbin/init");
+	assert_string_equal(field(&ev, "ParentCommandLine"), "init --flag");
+	assert_true(enrich_record(en, &end->hdr, &arena, &ev));
+	assert_int_equal(ev.type->id, 5);
+	assert_string_equal(field(&ev, "Image"), "/sbin/init");
+}
+
+static void a_connection_shows_both_ends(void **state)
+{
+	struct event ev;
+	RECORD_OF(NETWORK_CONNECT, c, .tgid = 40, .start_ns = 1);
+
+	(void)state;
+	c->Initiated = 1;
+	c->source = (struct ks_address){ { [10] = 0xff, 0xff, 10, 0, 2, 15 } };
+	c->destination = (struct ks_address){ { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
+	c->SourcePort = 50000;
+	c->DestinationPort = 443;
+	c->transport = 6;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &c->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Protocol"), "tcp");
+	assert_string_equal(field(&ev, "Initiated"), "true");
+	assert_string_equal(field(&ev, "SourceIsIpv6"), "false");
+	assert_string_equal(field(&ev, "SourceIp"), "10.0.2.15");
+	assert_string_equal(field(&ev, "SourcePort"), "50000");
+	assert_string_equal(field(&ev, "SourcePortName"), "-");
+	assert_string_equal(field(&ev, "DestinationIsIpv6"), "true");
+	assert_string_equal(field(&ev, "DestinationIp"), "2001:db8::1");
+	assert_string_equal(field(&ev, "DestinationPortName"), "https");
+	assert_string_equal(field(&ev, "Image"), "-");
+}
+
+/* --- digests */
+
+static struct ks_file_id id_of(int fd)
+{
+	struct stat st;
+
+	fstat(fd, &st);
+	return (struct ks_file_id){
+		.ino = st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec,
+		.ctime_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec,
+		.dev = major(st.st_dev) << 20 | minor(st.st_dev),
+	};
+}
+
+#define SHA256_ABC "SHA256=BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"
+
+static void a_pinned_file_is_hashed_though_it_is_gone(void **state)
+{
+	OWNED(hashes) h = NULL;
+	int fd = file_with("abc", 3);
+	struct ks_file_id id = id_of(fd);
+	struct err e;
+	int is_executable = 7;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	hashes_pin_take(h, fd, 77, 1);
+	assert_string_equal(hashes_of_known(h, &id, 77, id.ctime_ns + 1000000000u), SHA256_ABC);
+	/* the pin is gone, the cache knows */
+	assert_string_equal(hashes_of_known(h, &id, 78, id.ctime_ns + 1000000000u), SHA256_ABC);
+	assert_string_equal(hashes_of_deleted(h, &id, &is_executable), SHA256_ABC);
+	assert_int_equal(is_executable, 0);
+	id.ctime_ns++;
+	assert_null(hashes_of_known(h, &id, 77, id.ctime_ns + 1000000000u));
+	assert_null(hashes_of_deleted(h, &id, &is_executable));
+}
+
+static void a_file_changed_just_before_is_not_cached(void **state)
+{
+	OWNED(hashes) h = NULL;
+	int fd = file_with("abc", 3);
+	struct ks_file_id id = id_of(fd);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	hashes_pin_take(h, fd, 77, 1);
+	assert_string_equal(hashes_of_known(h, &id, 77, id.ctime_ns), SHA256_ABC);
+	assert_null(hashes_of_known(h, &id, 77, id.ctime_ns));
+}
+
+static void a_file_that_changed_since_has_no_digest(void **state)
+{
+	OWNED(hashes) h = NULL;
+	OWNED_FD fd = file_with("abc", 3);
+	struct ks_file_id id = id_of(fd);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	usleep(20000);
+	assert_int_equal(pwrite(fd, "xyz", 3, 0), 3);
+	assert_null(hashes_of_fd(h, fd, &id, id.ctime_ns + 1000000000u));
+}
+
+static void all_algorithms_come_in_sysmons_order(void **state)
+{
+	OWNED(hashes) h = NULL;
+	OWNED_FD fd = file_with("abc", 3);
+	struct ks_file_id id = id_of(fd);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	hashes_select(h, HASH_SHA1 | HASH_MD5 | HASH_SHA256 | HASH_IMPHASH);
+	assert_string_equal(hashes_of_fd(h, fd, &id, id.ctime_ns + 1000000000u),
+			    "SHA1=A9993E364706816ABA3E25717850C26C9CD0D89D,"
+			    "MD5=900150983CD24FB0D6963F7D28E17F72," SHA256_ABC
+			    ",IMPHASH=00000000000000000000000000000000");
+}
+
+static void a_program_has_an_import_hash_of_its_own(void **state)
+{
+	OWNED(hashes) h = NULL;
+	OWNED_FD fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	struct ks_file_id id = id_of(fd);
+	struct err e;
+	const char *text;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	hashes_select(h, HASH_IMPHASH);
+	text = hashes_of_fd(h, fd, &id, id.ctime_ns + 1000000000u);
+	assert_non_null(text);
+	assert_int_equal(strlen(text), strlen("IMPHASH=") + 32);
+	assert_string_not_equal(text, "IMPHASH=00000000000000000000000000000000");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_guid_needs_no_stored_state),
+		cmocka_unit_test(the_first_of_several_names_is_the_name),
+		cmocka_unit_test_setup_teardown(an_exec_is_complete, make_enrich, drop_enrich),
+		cmocka_unit_test_setup_teardown(an_event_read_before_its_exec_still_has_its_image,
+						make_enrich, drop_enrich),
+		cmocka_unit_test_setup_teardown(a_process_that_was_there_has_name_and_parent, make_enrich,
+						drop_enrich),
+		cmocka_unit_test_setup_teardown(a_connection_shows_both_ends, make_enrich, drop_enrich),
+		cmocka_unit_test(a_pinned_file_is_hashed_though_it_is_gone),
+		cmocka_unit_test(a_file_changed_just_before_is_not_cached),
+		cmocka_unit_test(a_file_that_changed_since_has_no_digest),
+		cmocka_unit_test(all_algorithms_come_in_sysmons_order),
+		cmocka_unit_test(a_program_has_an_import_hash_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
