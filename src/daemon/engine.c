@@ -43,7 +43,8 @@ struct engine {
 	struct enrich *enrich;
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
-	struct engine_tally *tally;
+	struct engine_tally tally;  /* with what was read since the latest commit */
+	struct engine_tally *kept;  /* in the memory that outlives us */
 	struct exec_watch_reader exec_watch;
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
 	unsigned depth;
@@ -236,11 +237,11 @@ static void log_event(struct engine *g, const struct event *ev)
 	uint64_t id;
 
 	if (log_append(g->log, ev, &id) < 0) {
-		g->tally->refused[ev->type->record]++;
+		g->tally.refused[ev->type->record]++;
 		g->log_failing = true;
 		return;
 	}
-	g->tally->logged[ev->type->record]++;
+	g->tally.logged[ev->type->record]++;
 }
 
 static void judge(struct engine *g, struct event *ev, struct arena *arena)
@@ -248,7 +249,7 @@ static void judge(struct engine *g, struct event *ev, struct arena *arena)
 	const char *name;
 
 	if (!ruleset_keeps(g->rules, ev, &name)) {
-		g->tally->filtered[ev->type->record]++;
+		g->tally.filtered[ev->type->record]++;
 		return;
 	}
 	ev->values[0].text = name;
@@ -267,7 +268,7 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 	if (enrich_record(g->enrich, rec, arena, &ev))
 		judge(g, &ev, arena);
 	else
-		g->tally->absorbed[rec->type]++;
+		g->tally.absorbed[rec->type]++;
 }
 
 /* The record in hand names a process nobody has told of yet: read on in the process ring, where whatever
@@ -323,7 +324,7 @@ static const char *class_name(unsigned record)
 
 static uint64_t lost(const struct engine *g, const struct rings_tally *t, unsigned record)
 {
-	return t->lost[record] + g->tally->refused[record];
+	return t->lost[record] + g->tally.refused[record];
 }
 
 /* Reports what was lost since the latest report, with class, number and time span. */
@@ -336,7 +337,7 @@ static void declare_losses(struct engine *g)
 
 	rings_tally(g->rings, &t);
 	for (unsigned i = 1; i < KS_RECORD_COUNT; i++) {
-		uint64_t fresh = lost(g, &t, i) - g->tally->declared[i];
+		uint64_t fresh = lost(g, &t, i) - g->tally.declared[i];
 
 		if (fresh == 0 || n > sizeof(text) - 200)
 			continue;
@@ -358,7 +359,7 @@ static void declare_losses(struct engine *g)
 	/* Told of only when the log took the report: else it is tried again in a second. */
 	if (any && !g->log_failing) {
 		for (unsigned i = 1; i < KS_RECORD_COUNT; i++)
-			g->tally->declared[i] = lost(g, &t, i);
+			g->tally.declared[i] = lost(g, &t, i);
 		g->corrupt_declared = t.corrupt;
 	}
 	if (!any || !g->log_failing)
@@ -428,6 +429,7 @@ static void configure(struct engine *g, const struct order *o)
 
 	if (r < 0) {
 		order_answer(g->start->orders, r, e.text);
+		g->stopping = first; /* without rules nothing can be judged */
 		return;
 	}
 	ruleset_free(g->rules);
@@ -456,8 +458,8 @@ static void report(struct engine *g)
 	enrich_tally(g->enrich, &completed);
 	for (unsigned i = 1; i < KS_RECORD_COUNT; i++) {
 		r.produced[i] = t.produced[i];
-		r.filtered[i] = g->tally->filtered[i];
-		r.logged[i] = g->tally->logged[i] + g->tally->absorbed[i];
+		r.filtered[i] = g->tally.filtered[i];
+		r.logged[i] = g->tally.logged[i] + g->tally.absorbed[i];
 		r.lost[i] = lost(g, &t, i);
 		/* Our own events are produced here. */
 		if (event_type_by_record(i) && event_type_by_record(i)->kept == DEFAULT_ALWAYS)
@@ -477,7 +479,22 @@ static void report(struct engine *g)
 	order_answer_status(g->start->orders, &r);
 }
 
-static void drain(struct engine *g, unsigned max);
+/* What was read is in the file now: the rings may forget it, and a new engine must not count it again. An
+ * engine killed before this point leaves its records in the rings, where the next one finds them. */
+static void commit(struct engine *g, bool sync)
+{
+	log_flush(g->log, sync);
+	rings_release(g->rings);
+	*g->kept = g->tally;
+}
+
+static void drain(struct engine *g, unsigned max)
+{
+	const struct ks_hdr *rec;
+
+	while (max-- > 0 && (rec = rings_next(g->rings)))
+		take_record(g, rec);
+}
 
 static int stop(struct engine *g)
 {
@@ -488,14 +505,13 @@ static int stop(struct engine *g)
 	drain(g, UINT32_MAX);
 	declare_losses(g);
 	log_state_change(g, "Stopped");
+	commit(g, true);
 	r = log_close(g->log, &e);
 	if (r < 0)
 		fprintf(stderr, "konseki: closing the log: %s\n", e.text);
-	rings_release(g->rings);
 	return r;
 }
 
-/* The last report is asked for after the rings were drained: ORDER_STOP is answered with it. */
 static void obey(struct engine *g)
 {
 	struct order o;
@@ -518,11 +534,6 @@ static void obey(struct engine *g)
 		case ORDER_STOP:
 			g->stopping = true;
 			break;
-		case ORDER_CHANNELS:
-			close(g->start->ask);
-			g->start->ask = o.fd;
-			o.fd = -1;
-			break;
 		}
 		if (o.fd >= 0)
 			close(o.fd);
@@ -530,14 +541,6 @@ static void obey(struct engine *g)
 }
 
 /* --- the loop */
-
-static void drain(struct engine *g, unsigned max)
-{
-	const struct ks_hdr *rec;
-
-	while (max-- > 0 && (rec = rings_next(g->rings)))
-		take_record(g, rec);
-}
 
 static void tick(struct engine *g)
 {
@@ -571,8 +574,7 @@ static void run(struct engine *g)
 			tick(g);
 		if (g->rules)
 			drain(g, BATCH);
-		log_flush(g->log, second);
-		rings_release(g->rings);
+		commit(g, second);
 		obey(g);
 		if (!g->stopping && !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules))
 			nap(g);
@@ -606,9 +608,10 @@ static int prepare(struct engine *g, struct err *e)
 
 	memcpy(completing.guid.machine, s->machine, sizeof(s->machine));
 	g->exec_watch.watch = s->exec_watch;
-	g->tally = mmap(NULL, sizeof(*g->tally), PROT_READ | PROT_WRITE, MAP_SHARED, s->tally, 0);
-	if (g->tally == MAP_FAILED)
-		return err_set(e, errno, "mapping the tally");
+	g->kept = mmap(NULL, ENGINE_MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->memory, 0);
+	if (g->kept == MAP_FAILED)
+		return err_set(e, errno, "mapping the memory of engines");
+	g->tally = *g->kept;
 	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
 		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
 			return err_set(e, ENOMEM, "arena");

@@ -17,7 +17,6 @@ struct engine_start {
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
 	int log;        /* the .evtx file, read-write */
-	int tally;      /* memfd with one struct engine_tally, zeroed once; outlives an engine that dies */
 	uint64_t log_size_max;
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the
 			 * engine after it finds (tallies of what was already read from the rings) */
@@ -34,8 +33,8 @@ struct engine_start {
 };
 #define ENGINE_MEMORY_BYTES 65536u
 
-/* What has become of the records, for good: shared memory, so that a new engine goes on where a killed one
- * left off and the sum stays exact. */
+/* What has become of the records: lies in `memory`, so that a new engine goes on where a killed one left off
+ * and the sum stays exact. */
 struct engine_tally {
 	uint64_t filtered[KS_RECORD_COUNT];
 	uint64_t logged[KS_RECORD_COUNT];
