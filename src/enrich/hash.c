@@ -168,30 +168,44 @@ static bool pin_is(const struct pin *p, const struct ks_file_id *id, uint32_t tg
 			    minor(p->state.st_dev) == (id->dev & 0xfffff)));
 }
 
+/* The slot of the same file in the same state (each exec opens the dynamic loader), else the oldest slot. */
+static struct pin *pin_slot(struct hashes *h, const struct stat *state)
+{
+	for (unsigned i = 0; i < PINS; i++) {
+		const struct stat *s = &h->pins[i].state;
+
+		if (h->pins[i].file >= 0 && s->st_ino == state->st_ino && s->st_dev == state->st_dev &&
+		    s->st_size == state->st_size && ns_of(s->st_mtim) == ns_of(state->st_mtim))
+			return &h->pins[i];
+	}
+	h->next_pin = (h->next_pin + 1) % PINS;
+	return &h->pins[h->next_pin];
+}
+
 void hashes_pin_take(struct hashes *h, int file, uint32_t tgid, uint64_t now_ns)
 {
-	struct pin *p = &h->pins[h->next_pin];
+	struct stat st;
 	struct ks_file_id id;
+	struct pin *p;
 
-	unpin(p);
-	p->file = file;
-	p->tgid = tgid;
-	p->since_ns = now_ns;
-	if (fstat(file, &p->state) < 0 || !S_ISREG(p->state.st_mode)) {
-		unpin(p);
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(file);
 		return;
 	}
 	id = (struct ks_file_id){
-		.ino = p->state.st_ino,
-		.size = (uint64_t)p->state.st_size,
-		.mtime_ns = ns_of(p->state.st_mtim),
-		.ctime_ns = ns_of(p->state.st_ctim),
-		.dev = major(p->state.st_dev) << 20 | minor(p->state.st_dev),
+		.ino = st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.mtime_ns = ns_of(st.st_mtim),
+		.ctime_ns = ns_of(st.st_ctim),
+		.dev = major(st.st_dev) << 20 | minor(st.st_dev),
 	};
-	if (cache_find(h, &id))
-		unpin(p);
-	else
-		h->next_pin = (h->next_pin + 1) % PINS;
+	if (cache_find(h, &id)) {
+		close(file);
+		return;
+	}
+	p = pin_slot(h, &st);
+	unpin(p);
+	*p = (struct pin){ file, tgid, now_ns, st };
 }
 
 void hashes_unpin(struct hashes *h, uint64_t before_ns)
@@ -326,7 +340,7 @@ const char *hashes_of_known(struct hashes *h, const struct ks_file_id *id, uint3
 	if (file_can_hang(id))
 		return NULL;
 	/* Newest first: an overlay's file is recognised by its state only. */
-	for (unsigned i = 1; i <= PINS; i++) {
+	for (unsigned i = 0; i < PINS; i++) {
 		struct pin *p = &h->pins[(h->next_pin + PINS - i) % PINS];
 		const char *text;
 
