@@ -33,6 +33,7 @@ def tap(*command):
 
 
 SUITES = [
+    ('checks', tap(PYTHON, 'tests/checks.py'), 60),
     ('unit', meson(BUILD), 600),
     ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false'), 900),
 ]
