@@ -122,14 +122,20 @@ def libraries_of(program):
     return re.findall(r'(/\S+) \(0x', listed)
 
 
-INIT = r'''#!/bin/busybox sh
-# The first process of the guest: the machine made usable, then /guest, then off.
+EARLY = r'''#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /work
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+for module in $(cat /modules/order); do
+	insmod /modules/$module.ko 2>/dev/null
+done
+'''
+
+# The first process of a guest without a system of its own: makes the machine usable, runs /guest, ends it.
+RUN_GUEST = EARLY + r'''
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
@@ -138,9 +144,6 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
 ifconfig lo 127.0.0.1 up
-for module in $(cat /modules/order); do
-	insmod /modules/$module.ko 2>/dev/null
-done
 [ ! -b /dev/vdb ] || mount -t ext4 /dev/vdb /work
 mkdir /out
 /bin/sh /guest >/out/guest.txt 2>&1 </dev/null
@@ -151,13 +154,20 @@ sync
 poweroff -f
 '''
 
+# The first process of a guest that has a system on its second disk.
+SWITCH_ROOT = EARLY + r'''
+mkdir /system
+mount -t ext4 /dev/vdb /system
+exec switch_root /system /sbin/init
+'''
+
 
 class Guest:
     """What a guest starts with. `script` is run by its shell as /guest; what it leaves in /out comes back."""
 
-    def __init__(self, script):
+    def __init__(self, script='', init=RUN_GUEST):
         self.files = {}   # path in the guest: (bytes, mode)
-        self.add('/init', INIT.encode(), 0o755)
+        self.add('/init', init.encode(), 0o755)
         self.add('/guest', script.encode(), 0o755)
         self.add('/etc/passwd', b'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n')
         self.add('/etc/group', b'root:x:0:\nadm:x:4:\nnogroup:x:65534:\n')
@@ -223,20 +233,26 @@ def qemu(seconds, *arguments):
     return done.stdout.decode('utf-8', 'replace')
 
 
-def boot(of_kernel, guest, seconds=300, memory=1536, append=''):
-    with tempfile.TemporaryDirectory(prefix='konseki-vm.') as scratch:
+def boot(of_kernel, guest, seconds=300, memory=1536, append='', system=None):
+    """Boots to the end. system: image of the second disk; without one it is an empty ext4."""
+    with tempfile.TemporaryDirectory(prefix='konseki-vm.', dir='/var/tmp') as scratch:
         initrd, back, disk = (os.path.join(scratch, name) for name in ('initrd', 'back', 'disk'))
         guest.image(of_kernel, initrd)
-        for path, size in ((back, 256 << 20), (disk, 512 << 20)):
-            with open(path, 'wb') as f:
-                f.truncate(size)
-        run('mke2fs', '-q', '-t', 'ext4', '-E', 'lazy_itable_init=1', disk)
+        empty_file(back, 256)
+        if not system:
+            empty_file(disk, 512)
+            run('mke2fs', '-q', '-t', 'ext4', disk)
         console = qemu(seconds, '-m', str(memory), '-kernel', of_kernel.image, '-initrd', initrd, '-append',
                        f'console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf {append}',
                        '-drive', f'file={back},if=virtio,format=raw,cache=unsafe',
-                       '-drive', f'file={disk},if=virtio,format=raw,cache=unsafe')
+                       '-drive', f'file={system or disk},if=virtio,format=raw,cache=unsafe')
         files = read_archive(back)
         return Outcome(int(files['status']) if 'status' in files else None, files, console)
+
+
+def empty_file(path, mebibytes):
+    with open(path, 'wb') as f:
+        f.truncate(mebibytes << 20)
 
 
 def read_archive(path):
