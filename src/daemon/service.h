@@ -6,8 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* SHOW_VERBOSE: as SHOW_DEBUG, and which rule kept the event. */
-enum show { SHOW_NOTHING, SHOW_LINES, SHOW_XML, SHOW_JSON, SHOW_DEBUG, SHOW_VERBOSE };
+#include "../hunt/hunt.h"
 
 struct run_options {
 	const char *config;   /* NULL: every event this build has; "--": the schema's default */
@@ -15,6 +14,7 @@ struct run_options {
 	uint64_t log_size;    /* 0: 256 MiB */
 	enum show show;       /* what appears on the terminal as it happens */
 	bool service;         /* started by the service manager: config and log of the installation */
+	const char *btf;      /* -btf: stand-alone description of the kernel's types, or NULL */
 };
 
 /* Runs in the foreground until SIGINT or SIGTERM, then prints the tally. */
@@ -27,6 +27,7 @@ struct service_config {
 	const char *xml;  /* the configuration itself when options are part of it; else NULL: read path */
 	size_t xml_length;
 	const char *name; /* what event 16 calls it: path as typed, the command line, or "Defaults" */
+	const char *btf;  /* -i only: the service is to start with `-btf` of this file; or NULL */
 };
 
 /* -i: files, accounts, folders, unit, start. Neither path nor xml: keep what is there, else every event. */
@@ -35,14 +36,3 @@ int service_uninstall(bool force, bool remove_log); /* -u */
 int service_configure(const struct service_config *c); /* -c with a file, "--" or options: never empty */
 int service_print_config(void);                     /* -c */
 int service_status(bool json);
-
-/* Implemented by src/hunt/; service_run() calls them.
- *
- * The id of the newest record in the log, 0 if it holds none. Asked before the engine starts, so that its
- * first record is shown too. */
-uint64_t hunt_newest(int log_fd);
-
-/* Prints on standard output every record behind id `after` until the descriptor `until` becomes readable,
- * then what was left. In a process of its own, so that a stopped terminal never holds up the engine.
- * 0 or -errno. */
-int hunt_follow(int log_fd, uint64_t after, enum show show, bool colour, int until);
