@@ -117,8 +117,8 @@ def kernel(name):
 
 
 def libraries_of(program):
-    """The shared libraries a program is loaded with, its loader included, as paths."""
-    listed = run('ldd', program, capture_output=True, text=True).stdout
+    """The shared libraries a program is loaded with, its loader included, as paths; ldd fails for a static one."""
+    listed = subprocess.run(['ldd', program], check=False, capture_output=True, text=True).stdout
     return re.findall(r'(/\S+) \(0x', listed)
 
 

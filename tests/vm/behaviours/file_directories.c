@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Directories come and go without events 11 and 26.
  *
- * judges 11 26 */
+ * judges 11 26
+ * expect 11 TargetFilename=$work/over/file
+ * expect 26 TargetFilename=$work/over/file */
 #include "behaviour.h"
 
 #include <fcntl.h>
@@ -18,4 +20,7 @@ void behave(int argc, char **argv)
 	MUST(unlinkat(AT_FDCWD, "two", AT_REMOVEDIR));
 	make_directory("over");
 	MUST(rename("three", "over"));
+	make_file("over/file");
+	MUST(unlink("over/file"));
+	MUST(rmdir("over"));
 }
