@@ -40,7 +40,22 @@ struct evtx_chunk_header {
 	uint32_t flags;
 };
 
+/* Writes the fields of the header, and the CRC of the header, into a chunk whose name and template
+ * tables (offsets 128 to 511) are in place. */
+void evtx_chunk_header_write(const struct evtx_chunk_header *h, uint8_t *chunk);
+
 /* 0; -ENODATA for a slot that holds no chunk (no magic, or the empty form); -EBADMSG for offsets that
  * cannot be; -EILSEQ when only the header CRC is wrong (values are filled all the same). */
 int evtx_chunk_header_read(const uint8_t in[512], struct evtx_chunk_header *h);
 int evtx_chunk_data_ok(const uint8_t *chunk, const struct evtx_chunk_header *h); /* 1 if the data CRC holds */
+
+#define EVTX_CHUNK_NO_CRC 4u /* chunk flag: its CRCs are not maintained */
+
+/* CRC-32 (zlib's) of more bytes, beginning with crc 0. */
+uint32_t evtx_crc(uint32_t crc, const void *bytes, size_t n);
+
+/* Makes a whole chunk out of what is left of a damaged one, in place: keeps records from the start as long
+ * as each is intact (parsed to its end) and its id follows the one before, zeroes the rest, computes
+ * header, tables and CRCs anew. The first record must have the id first_id, or when that is 0 one above
+ * `above`. Returns the number of records kept; when that is 0 the whole chunk is zero. -ENOMEM. */
+int evtx_chunk_repair(uint8_t *chunk, uint64_t first_id, uint64_t above);
