@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/* The generator of tests/truth: options, workers, and the mixture. See truth.h. */
+#include "truth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROCESSES_MAX 64
+#define THREADS_MAX   64
+#define NOBODY        65534
+
+static struct {
+	uint64_t seed;
+	unsigned operations, processes, threads;
+	char directory[PATH_MAX]; /* resolved */
+	const char *ledger;
+} options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
+
+static int proc = -1;
+
+/* --- What truth.h promises. --- */
+
+void never(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "generate: %s:%d: %s (%s)\n", file, line, what, strerror(errno));
+	_exit(1);
+}
+
+long must(long value, const char *what, const char *file, int line)
+{
+	if (value < -1)
+		errno = (int)-value; /* io_uring and call32() */
+	if (value < 0)
+		never(what, file, line);
+	return value;
+}
+
+void path_join(char out[PATH_MAX], const char *base, const char *name)
+{
+	size_t n = strlen(base), m = strlen(name);
+
+	if (n + 1 + m >= PATH_MAX)
+		NEVER("a path is too long");
+	memmove(out, base, n);
+	out[n] = '/';
+	memcpy(out + n + 1, name, m + 1);
+}
+
+/* splitmix64: the same operations for the same seed, whatever the C library. */
+uint64_t choose(struct actor *a, uint64_t below)
+{
+	uint64_t z = a->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return (z ^ (z >> 31)) % below;
+}
+
+uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int proc_directory(void)
+{
+	return proc;
+}
+
+/* The link shows the id in the namespace of the procfs, not in that of who reads it. */
+pid_t own_pid(void)
+{
+	char text[32] = "";
+
+	MUST(readlinkat(proc, "self", text, sizeof(text) - 1));
+	return atoi(text);
+}
+
+pid_t initial_pid(const struct worker *w, pid_t pid)
+{
+	char text[512] = "", *line;
+	int fd, info;
+
+	if (!w->own_pids)
+		return pid;
+	fd = (int)MUST(syscall(SYS_pidfd_open, pid, 0));
+	snprintf(text, sizeof(text), "self/fdinfo/%d", fd);
+	info = (int)MUST(openat(proc, text, O_RDONLY | O_CLOEXEC));
+	text[MUST(read(info, text, sizeof(text) - 1))] = 0;
+	MUST(close(info));
+	MUST(close(fd));
+	line = strstr(text, "\nPid:");
+	if (!line || atoi(line + 5) <= 0)
+		NEVER("fdinfo of a pidfd names no process");
+	return atoi(line + 5);
+}
+
+int wait_status(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			MUST(-1);
+	return status;
+}
+
+pid_t fork_actor(struct actor *a)
+{
+	uint64_t random = choose(a, UINT64_MAX);
+	pid_t pid = (pid_t)MUST(fork());
+
+	if (pid == 0) {
+		MUST(prctl(PR_SET_PDEATHSIG, SIGKILL));
+		a->pid = own_pid();
+		a->random = random;
+		a->ring.fd = -1;
+	}
+	return pid;
+}
+
+int call32(unsigned number, uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	long result;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(number), "b"(b), "c"(c), "d"(d)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return (int)result;
+}
+
+/* An operation that is impossible now, for want of a file, makes way for the next. */
+void act(struct actor *a, const struct operation *from, size_t count)
+{
+	uint64_t total = 0, at;
+	size_t i = 0;
+
+	for (size_t k = 0; k < count; k++)
+		total += from[k].weight;
+	at = choose(a, total);
+	while (at >= from[i].weight)
+		at -= from[i++].weight;
+	for (size_t tries = 0; tries < count; tries++, i = (i + 1) % count)
+		if (from[i].act(a, from[i].name))
+			return;
+	NEVER("no operation is possible");
+}
+
+/* --- Workers. --- */
+
+#define OWN_MOUNTS    0x01
+#define OWN_PIDS      0x02
+#define OWN_USERS     0x04
+#define OWN_NETWORK   0x08
+#define MORE_MOUNTS   0x10 /* bind mount, tmpfs and overlay beside the plain directory */
+#define CHANGED_ROOT  0x20
+#define PIVOTED_ROOT  0x40
+#define UNPRIVILEGED  0x80
+#define DEEP          0x100 /* paths of almost PATH_MAX */
+
+static const unsigned kinds[] = {
+	DEEP,
+	CHANGED_ROOT,
+	OWN_MOUNTS | MORE_MOUNTS,
+	OWN_PIDS,
+	OWN_USERS,
+	OWN_NETWORK,
+	OWN_MOUNTS | OWN_PIDS | OWN_NETWORK | PIVOTED_ROOT | UNPRIVILEGED | OWN_USERS, /* a container */
+	0,
+};
+
+struct thread {
+	pthread_t thread;
+	struct actor actor;
+	unsigned operations;
+};
+
+/* A new process costs as much as hundreds of files: the shares decide how long a run takes. */
+static void *run_thread(void *argument)
+{
+	struct thread *t = argument;
+	struct actor *a = &t->actor;
+
+	for (unsigned i = 0; i < t->operations; i++) {
+		uint64_t family = choose(a, 100);
+
+		if (family < 80)
+			act(a, file_operations, file_operation_count);
+		else if (family < 90)
+			act(a, network_operations, network_operation_count);
+		else
+			act(a, process_operations, process_operation_count);
+	}
+	return NULL;
+}
+
+/* The threads' share of all operations; the first threads take what does not divide. */
+static unsigned share(unsigned worker, unsigned thread)
+{
+	unsigned actors = options.processes * options.threads;
+	unsigned number = worker * options.threads + thread;
+
+	return options.operations / actors + (number < options.operations % actors);
+}
+
+static void run_threads(struct actor *a)
+{
+	static struct thread threads[THREADS_MAX];
+	char prefix[16];
+
+	for (unsigned i = 0; i < options.threads; i++) {
+		struct thread *t = &threads[i];
+
+		t->actor = *a;
+		t->actor.random = choose(a, UINT64_MAX);
+		t->operations = share(a->worker->number, i);
+		snprintf(prefix, sizeof(prefix), "t%u", i);
+		files_init(&t->actor, prefix);
+	}
+	for (unsigned i = 0; i < options.threads; i++)
+		if (pthread_create(&threads[i].thread, NULL, run_thread, &threads[i]) != 0)
+			NEVER("no thread");
+	for (unsigned i = 0; i < options.threads; i++)
+		pthread_join(threads[i].thread, NULL);
+}
+
+static void loopback_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = (int)MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+	MUST(ioctl(fd, SIOCSIFFLAGS, &r));
+	MUST(close(fd));
+}
+
+static struct area *add_area(struct worker *w, const char *name)
+{
+	struct area *area = &w->areas[w->area_count++];
+
+	path_join(area->access, w->home.access, name);
+	path_join(area->report, w->home.report, name);
+	MUST(mkdir(area->access, 0700));
+	return area;
+}
+
+/* Directories until the paths in them come close to PATH_MAX. */
+static void add_deep_area(struct worker *w)
+{
+	struct area *area = add_area(w, "deep");
+	char name[201];
+
+	memset(name, 'd', 200);
+	name[200] = 0;
+	while (strlen(area->report) + 600 < PATH_MAX) {
+		path_join(area->access, area->access, name);
+		path_join(area->report, area->report, name);
+		MUST(mkdir(area->access, 0700));
+	}
+}
+
+static void make_beside(char out[PATH_MAX], const struct worker *w, const char *name)
+{
+	path_join(out, w->home.access, name);
+	MUST(mkdir(out, 0700));
+}
+
+static void add_overlay(struct actor *a, struct worker *w)
+{
+	char upper[PATH_MAX], work[PATH_MAX], layers[3 * PATH_MAX + 64], prefix[16];
+	struct area lower = { .has_lower = false }, *area = add_area(w, "overlay");
+
+	make_beside(upper, w, "upper");
+	make_beside(work, w, "work");
+	make_beside(lower.access, w, "lower");
+	path_join(lower.report, w->home.report, "lower");
+	for (unsigned i = 0; i < options.threads; i++) {
+		snprintf(prefix, sizeof(prefix), "t%u", i);
+		files_init_lower(a, &lower, w->area_count - 1, prefix);
+	}
+	snprintf(layers, sizeof(layers), "lowerdir=%s,upperdir=%s,workdir=%s", lower.access, upper, work);
+	MUST(mount("overlay", area->access, "overlay", 0, layers));
+	area->has_lower = true;
+}
+
+static void add_mounts(struct actor *a, struct worker *w)
+{
+	char bound[PATH_MAX];
+
+	make_beside(bound, w, "bound");
+	MUST(mount(bound, add_area(w, "bind")->access, NULL, MS_BIND, NULL));
+	MUST(mount("tmpfs", add_area(w, "tmpfs")->access, "tmpfs", 0, "mode=700"));
+	add_overlay(a, w);
+}
+
+static void pivot_root_to(struct worker *w)
+{
+	MUST(mount(w->home.access, w->home.access, NULL, MS_BIND, NULL));
+	MUST(chdir(w->home.access));
+	MUST(syscall(SYS_pivot_root, ".", "."));
+	MUST(umount2(".", MNT_DETACH));
+	w->home.access[0] = w->home.report[0] = 0;
+}
+
+/* The order: what needs privilege first, and the pid namespace, which only children enter, is a fork. */
+static void enter_namespaces(struct worker *w, unsigned kind)
+{
+	int flags = (kind & OWN_MOUNTS ? CLONE_NEWNS : 0) | (kind & OWN_PIDS ? CLONE_NEWPID : 0) |
+		    (kind & OWN_NETWORK ? CLONE_NEWNET : 0);
+
+	MUST(unshare(flags));
+	if (kind & OWN_NETWORK)
+		loopback_up();
+	if (kind & OWN_MOUNTS)
+		MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (kind & UNPRIVILEGED)
+		MUST(chown(w->home.access, NOBODY, NOBODY));
+	if (kind & PIVOTED_ROOT)
+		pivot_root_to(w);
+	if (kind & CHANGED_ROOT) {
+		MUST(chroot(w->home.access));
+		w->home.access[0] = 0;
+	}
+	MUST(chdir(w->home.access[0] ? w->home.access : "/"));
+	if (kind & UNPRIVILEGED) {
+		MUST(setresgid(NOBODY, NOBODY, NOBODY));
+		MUST(setresuid(NOBODY, NOBODY, NOBODY));
+	}
+	if (kind & OWN_USERS)
+		MUST(unshare(CLONE_NEWUSER));
+}
+
+static void work(struct actor *a, struct worker *w, unsigned kind)
+{
+	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	add_area(w, "plain");
+	if (kind & DEEP)
+		add_deep_area(w);
+	if (kind & MORE_MOUNTS)
+		add_mounts(a, w);
+	server_new(w);
+	server_start(a);
+	run_threads(a);
+	server_stop(a);
+}
+
+static void run_worker(struct actor *a, struct worker *w)
+{
+	unsigned kind = kinds[w->number % ARRAY_SIZE(kinds)];
+	uint64_t since = now();
+	pid_t pid;
+
+	enter_namespaces(w, kind);
+	if (!(kind & OWN_PIDS)) {
+		work(a, w, kind);
+		return;
+	}
+	pid = fork_actor(a);
+	if (pid == 0) {
+		w->own_pids = true;
+		work(a, w, kind);
+		_exit(0);
+	}
+	if (wait_status(pid) != 0)
+		NEVER("the first process of a pid namespace failed");
+	ledger_exit(pid, own_image(), "first of its pid namespace", since);
+}
+
+/* --- The main process. --- */
+
+static void read_file(const char *path, char **content, size_t *n)
+{
+	int fd = (int)MUST(open(path, O_RDONLY | O_CLOEXEC));
+	struct stat s;
+
+	MUST(fstat(fd, &s));
+	*n = (size_t)s.st_size;
+	*content = malloc(*n);
+	if (!*content || MUST(read(fd, *content, *n)) != (long)*n)
+		NEVER("reading a file");
+	MUST(close(fd));
+}
+
+/* Programs lie in each worker's directory, so that they are there under any root. */
+static void prepare_worker(const struct actor *a, struct worker *w, unsigned number)
+{
+	unsigned kind = kinds[number % ARRAY_SIZE(kinds)];
+	bool rooted = kind & (CHANGED_ROOT | PIVOTED_ROOT);
+	char *leaf, name[16], path[PATH_MAX], script[PATH_MAX + 16];
+	size_t n;
+
+	w->number = number;
+	snprintf(name, sizeof(name), "w%u", number);
+	path_join(w->home.access, options.directory, name);
+	path_join(w->home.report, options.directory, name);
+	MUST(mkdir(w->home.access, 0755));
+
+	strcpy(path, own_image());
+	*strrchr(path, '/') = 0;
+	path_join(path, path, "leaf");
+	read_file(path, &leaf, &n);
+	make_file_with(a, &w->home, "leaf", leaf, n, 0755);
+	free(leaf);
+	n = (size_t)snprintf(script, sizeof(script), "#!%s/leaf\n", rooted ? "" : w->home.access);
+	make_file_with(a, &w->home, "script", script, n, 0755);
+	make_file_with(a, &w->home, "no program", "\x01\x02\x03", 3, 0755);
+}
+
+static void run(struct actor *a)
+{
+	static struct worker workers[PROCESSES_MAX];
+	static pid_t pids[PROCESSES_MAX];
+	uint64_t since = now();
+	bool failed = false;
+
+	for (unsigned i = 0; i < options.processes; i++) {
+		prepare_worker(a, &workers[i], i);
+		pids[i] = fork_actor(a);
+		if (pids[i] == 0) {
+			a->worker = &workers[i];
+			run_worker(a, &workers[i]);
+			_exit(0);
+		}
+	}
+	for (unsigned i = 0; i < options.processes; i++) {
+		failed |= wait_status(pids[i]) != 0;
+		ledger_exit(pids[i], own_image(), "a worker", since);
+	}
+	if (failed)
+		NEVER("a worker failed; see above");
+}
+
+static unsigned number(const char *text, const char *what, unsigned most)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || value < 1 || value > most) {
+		fprintf(stderr, "generate: %s: a number from 1 to %u is needed, not '%s'\n", what, most, text);
+		exit(2);
+	}
+	return (unsigned)value;
+}
+
+static void read_options(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "seed", required_argument, NULL, 's' },     { "operations", required_argument, NULL, 'o' },
+		{ "processes", required_argument, NULL, 'p' }, { "threads", required_argument, NULL, 't' },
+		{ "dir", required_argument, NULL, 'd' },       { "ledger", required_argument, NULL, 'l' },
+		{ 0 },
+	};
+	const char *directory = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (c == 's')
+			options.seed = number(optarg, "--seed", 4000000000);
+		else if (c == 'o')
+			options.operations = number(optarg, "--operations", 100000000);
+		else if (c == 'p')
+			options.processes = number(optarg, "--processes", PROCESSES_MAX);
+		else if (c == 't')
+			options.threads = number(optarg, "--threads", THREADS_MAX);
+		else if (c == 'd')
+			directory = optarg;
+		else if (c == 'l')
+			options.ledger = optarg;
+		else
+			exit(2);
+	}
+	if (!directory || !options.ledger || optind != argc) {
+		fprintf(stderr, "usage: generate --dir EMPTY-DIRECTORY --ledger NEW-FILE [--seed N] "
+				"[--operations N] [--processes N] [--threads N]\n");
+		exit(2);
+	}
+	if (!realpath(directory, options.directory))
+		MUST(-1);
+}
+
+int main(int argc, char **argv)
+{
+	static struct worker none;
+	struct actor a = { .worker = &none, .ring = { .fd = -1 } };
+	struct rlimit no_core = { 0 };
+
+	read_options(argc, argv);
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	MUST(setrlimit(RLIMIT_CORE, &no_core));
+	proc = (int)MUST(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	a.pid = own_pid();
+	a.random = options.seed;
+
+	ledger_open(options.ledger);
+	ledger_begin(&a, own_image(), options.directory);
+	run(&a);
+	ledger_end(&a);
+	return 0;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* The ledger: one JSON object a line. Bytes are written as the characters U+0000 to U+00FF, so that names
+ * that are no text survive; whoever reads it encodes them back as Latin-1. */
+#include "truth.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int ledger = -1;
+static char ledger_path[PATH_MAX];
+static char image[PATH_MAX];
+static uint64_t opened;
+
+/* Every byte may become six characters; a path and a command line fit. */
+struct line {
+	char text[6 * (PATH_MAX + 4096)];
+	size_t length;
+};
+
+static void put(struct line *l, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (l->length + n > sizeof(l->text))
+		NEVER("a ledger line is too long");
+	memcpy(l->text + l->length, text, n);
+	l->length += n;
+}
+
+static void put_number(struct line *l, const char *key, uint64_t value)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s\"%s\":%llu", l->length > 1 ? "," : "", key,
+		 (unsigned long long)value);
+	put(l, text);
+}
+
+static void put_bytes(struct line *l, const char *bytes)
+{
+	for (; *bytes; bytes++) {
+		unsigned char c = (unsigned char)*bytes;
+		char text[8] = { (char)c };
+
+		if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+			snprintf(text, sizeof(text), "\\u%04x", c);
+		put(l, text);
+	}
+}
+
+static void put_text(struct line *l, const char *key, const char *bytes)
+{
+	put(l, l->length > 1 ? ",\"" : "\"");
+	put(l, key);
+	put(l, "\":\"");
+	put_bytes(l, bytes);
+	put(l, "\"");
+}
+
+static void start_line(struct line *l)
+{
+	l->length = 0;
+	put(l, "{");
+}
+
+static void write_line(struct line *l)
+{
+	put(l, "}\n");
+	if (MUST(write(ledger, l->text, l->length)) != (long)l->length)
+		NEVER("a ledger line was cut");
+}
+
+static void put_event(struct line *l, int event, const char *how, pid_t pid, uint64_t since,
+		      uint64_t until)
+{
+	start_line(l);
+	put_number(l, "event", (uint64_t)event);
+	put_text(l, "how", how);
+	put_number(l, "pid", (uint64_t)pid);
+	put_number(l, "since", since);
+	put_number(l, "until", until);
+}
+
+void ledger_open(const char *path)
+{
+	opened = now();
+	ledger = (int)MUST(open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644));
+	if (!realpath(path, ledger_path))
+		MUST(-1);
+	image[MUST(readlink("/proc/self/exe", image, sizeof(image) - 1))] = 0;
+}
+
+const char *own_image(void)
+{
+	return image;
+}
+
+/* The lines about the main process itself and the ledger's own file. */
+void ledger_begin(const struct actor *a, const char *own, const char *directory)
+{
+	struct line l;
+
+	start_line(&l);
+	put_text(&l, "begin", "konseki truth ledger");
+	put_text(&l, "image", own);
+	put_text(&l, "directory", directory);
+	put_number(&l, "pid", (uint64_t)a->pid);
+	put_number(&l, "since", opened);
+	write_line(&l);
+	ledger_file(a, EVENT_FILE_CREATE, "the ledger", ledger_path, opened);
+}
+
+/* The main process ends after its last line: until is open. */
+void ledger_end(const struct actor *a)
+{
+	struct line l;
+
+	put_event(&l, EVENT_PROCESS_TERMINATE, "the generator", a->pid, opened, 0);
+	put_text(&l, "image", image);
+	write_line(&l);
+	start_line(&l);
+	put_text(&l, "end", "every operation is written down");
+	put_number(&l, "until", now());
+	write_line(&l);
+}
+
+void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, event, how, a->pid, since, now());
+	put_text(&l, "path", path);
+	write_line(&l);
+}
+
+void ledger_exec(pid_t pid, pid_t parent, const char *executed, const char *cwd, size_t argc,
+		 const char *const *argv, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_PROCESS_CREATE, how, pid, since, now());
+	put_number(&l, "parent", (uint64_t)parent);
+	put_text(&l, "image", executed);
+	put_text(&l, "cwd", cwd);
+	put(&l, ",\"argv\":[");
+	for (size_t i = 0; i < argc; i++) {
+		put(&l, i ? ",\"" : "\"");
+		put_bytes(&l, argv[i]);
+		put(&l, "\"");
+	}
+	put(&l, "]");
+	write_line(&l);
+}
+
+void ledger_exit(pid_t pid, const char *last_image, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_PROCESS_TERMINATE, how, pid, since, now());
+	put_text(&l, "image", last_image);
+	write_line(&l);
+}
+
+void ledger_connection(const struct actor *a, const struct ends *e, bool initiated, const char *how,
+		       uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_NETWORK_CONNECT, how, a->pid, since, now());
+	put_text(&l, "protocol", e->protocol);
+	put_number(&l, "initiated", initiated);
+	put_text(&l, "source", e->source);
+	put_number(&l, "source_port", e->source_port);
+	put_text(&l, "destination", e->destination);
+	put_number(&l, "destination_port", e->destination_port);
+	write_line(&l);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The generator's inner contract. It does a random but reproducible mixture of operations and writes down
+ * by itself, in a ledger, which events a monitor must have recorded; compare.py holds a log against it.
+ *
+ * A worker is a process, often with namespaces or a root of its own; it has threads and one server process
+ * that answers them. An actor is whoever does operations and writes them down: a thread, a child of one,
+ * the server, the main process. */
+#pragma once
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define SLOTS 48     /* files an actor juggles with */
+#define AREAS_MAX 4  /* a plain directory and what a mount namespace adds */
+#define DIRECTORIES 2 /* in each area, so that renames cross them */
+
+/* Where a worker's files are: as it names them, and as the ledger does (from the root of its mount namespace,
+ * whatever its own root is). */
+struct area {
+	char access[PATH_MAX];
+	char report[PATH_MAX];
+	bool has_lower; /* an overlay with files below, see files_init_lower() */
+};
+
+struct worker {
+	unsigned number;
+	bool own_pids; /* its process ids are not those of the initial namespace */
+	bool own_network;
+	struct area home;
+	struct area areas[AREAS_MAX];
+	unsigned area_count;
+	struct server *server; /* shared with the server process */
+};
+
+struct slot {
+	bool exists;
+	unsigned directory;
+	char name[NAME_MAX + 1];
+};
+
+struct uring {
+	int fd; /* -1: not set up */
+	unsigned *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+};
+
+struct actor {
+	uint64_t random;
+	uint64_t serial; /* makes names unique */
+	pid_t pid;       /* in the initial pid namespace, as everywhere here */
+	const struct worker *worker;
+	struct slot *slots; /* shared memory: a child goes on where its parent stopped */
+	struct area directories[AREAS_MAX][DIRECTORIES];
+	int descriptors[AREAS_MAX][DIRECTORIES]; /* of them */
+	char *low_page; /* below 4 GiB, for 32-bit system calls */
+	struct uring ring;
+};
+
+/* One kind of operation. Returns false if the actor has nothing to do it with now: another one is chosen. */
+struct operation {
+	const char *name;
+	unsigned weight;
+	bool (*act)(struct actor *a, const char *name);
+};
+extern const struct operation file_operations[], process_operations[], network_operations[];
+extern const size_t file_operation_count, process_operation_count, network_operation_count;
+
+/* generate.c */
+long must(long value, const char *what, const char *file, int line);
+#define MUST(expression) must((long)(expression), #expression, __FILE__, __LINE__)
+void never(const char *what, const char *file, int line) __attribute__((noreturn));
+#define NEVER(what) never(what, __FILE__, __LINE__)
+void path_join(char out[PATH_MAX], const char *base, const char *name);
+uint64_t choose(struct actor *a, uint64_t below);
+uint64_t now(void); /* CLOCK_REALTIME, ns */
+int proc_directory(void); /* /proc of the initial pid namespace, reachable from everywhere */
+pid_t own_pid(void);
+pid_t initial_pid(const struct worker *w, pid_t pid); /* of a child that is not waited for yet */
+int wait_status(pid_t pid);
+void act(struct actor *a, const struct operation *from, size_t count); /* one of them, by weight */
+/* A 32-bit system call: numbers and registers of i386, pointers below 4 GiB. -errno on failure. */
+int call32(unsigned number, uintptr_t b, uintptr_t c, uintptr_t d);
+/* A child of this process that acts: its own pid, random numbers and ring. Like fork(2). */
+pid_t fork_actor(struct actor *a);
+
+/* ledger.c: every line is one write(2) to a file opened for appending, so actors need no lock. */
+void ledger_open(const char *path);
+void ledger_begin(const struct actor *a, const char *image, const char *directory);
+void ledger_end(const struct actor *a);
+void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
+void ledger_exec(pid_t pid, pid_t parent, const char *image, const char *cwd, size_t argc,
+		 const char *const *argv, const char *how, uint64_t since);
+void ledger_exit(pid_t pid, const char *image, const char *how, uint64_t since);
+struct ends { /* of a connection, the initiating one first; addresses as text */
+	const char *protocol;
+	const char *source, *destination;
+	unsigned source_port, destination_port;
+};
+void ledger_connection(const struct actor *a, const struct ends *e, bool initiated, const char *how,
+		       uint64_t since);
+const char *own_image(void);
+
+#define EVENT_PROCESS_CREATE     1
+#define EVENT_NETWORK_CONNECT    3
+#define EVENT_PROCESS_TERMINATE  5
+#define EVENT_FILE_CREATE       11
+#define EVENT_FILE_DELETE       26
+
+/* files.c */
+void files_init(struct actor *a, const char *prefix); /* makes its directories */
+void files_init_lower(const struct actor *a, const struct area *lower, unsigned area, const char *prefix);
+void make_file_with(const struct actor *a, const struct area *where, const char *name,
+		    const void *content, size_t n, mode_t mode);
+
+/* network.c */
+void server_new(struct worker *w);        /* before the worker's threads; sockets of its network */
+void server_start(struct actor *a);       /* forks it */
+void server_stop(struct actor *a);
+
+/* uring.c: submits one entry, waits for it, returns its result (-errno on failure). */
+int uring_do(struct uring *u, const struct io_uring_sqe *entry);
