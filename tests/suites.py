@@ -182,6 +182,7 @@ def run_suite(name, what, seconds):
 
 
 def main(names):
+    sys.stdout.reconfigure(encoding='utf-8', errors='backslashreplace')
     known = [name for name, _, _ in SUITES]
     if names == ['--list']:
         print('\n'.join(known))

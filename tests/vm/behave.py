@@ -312,6 +312,7 @@ def record_in_guest(scratch, name):
 
 
 def main(arguments):
+    sys.stdout.reconfigure(encoding='utf-8', errors='backslashreplace')
     if len(arguments) == 2 and arguments[0] == 'judge':
         return 0 if report(Recording(arguments[1], os.path.join(BUILD, 'tests', 'vm', 'behaviours')), 'judge') else 1
     if len(arguments) != 1:
