@@ -4,7 +4,7 @@
 stands on top of each behaviour's program (behaviours/behaviour.h explains that). Prints TAP.
 
     behave.py host          on this machine
-    behave.py 6.1           on that kernel, in QEMU (vm.py names them)
+    behave.py 6.1 [OPTION]  on that kernel, in QEMU (vm.py names them), with an option on its command line
     behave.py judge OUT     only compares; OUT is what record.sh left
 
 Besides the records of each behaviour it judges what must be true of any log: see the functions all_*.
@@ -108,7 +108,7 @@ class Ledger:
 
     def __init__(self, text, program):
         self.lines = collections.defaultdict(list)
-        for line in text.splitlines():
+        for line in text.split('\n'):
             name, _, value = line.partition('=')
             self.lines[name].append(value)
         self.program = program
@@ -135,7 +135,7 @@ class Recording:
 
     def __init__(self, directory, programs):
         self.directory, self.programs = directory, programs
-        self.events = [event_of(json.loads(line)) for line in self.text('events.json').splitlines()]
+        self.events = [event_of(json.loads(line)) for line in self.text('events.json').split('\n') if line]
         self.events.sort(key=lambda event: event.number)
 
     def text(self, name):
@@ -290,7 +290,7 @@ def record_here(scratch):
     return Recording(out, programs) if status == 0 else None
 
 
-def record_in_guest(scratch, name):
+def record_in_guest(scratch, name, option):
     import vm
     out, programs = (os.path.join(scratch, name) for name in ('out', 'programs'))
     copy_programs(programs)
@@ -300,7 +300,7 @@ def record_in_guest(scratch, name):
     guest.copy_program(KONSEKI, '/usr/bin/konseki')
     for program in os.listdir(programs):
         guest.copy(os.path.join(programs, program), '/usr/lib/behaviours/' + program)
-    outcome = vm.boot(vm.kernel(name), guest, seconds=900)
+    outcome = vm.boot(vm.kernel(name), guest, seconds=900, append=option)
     for path, data in outcome.files.items():
         os.makedirs(os.path.dirname(os.path.join(out, path)), exist_ok=True)
         with open(os.path.join(out, path), 'wb') as f:
@@ -315,14 +315,15 @@ def main(arguments):
     sys.stdout.reconfigure(encoding='utf-8', errors='backslashreplace')
     if len(arguments) == 2 and arguments[0] == 'judge':
         return 0 if report(Recording(arguments[1], os.path.join(BUILD, 'tests', 'vm', 'behaviours')), 'judge') else 1
-    if len(arguments) != 1:
+    if len(arguments) not in (1, 2):
         print(__doc__, file=sys.stderr)
         return 2
-    where = arguments[0]
+    where, option = arguments[0], ''.join(arguments[1:])
     scratch = tempfile.mkdtemp(prefix='konseki-behave.', dir='/var/tmp')
     os.chmod(scratch, 0o755)
     try:
-        recording = record_here(scratch) if where == 'host' else record_in_guest(scratch, where)
+        recording = record_here(scratch) if where == 'host' else record_in_guest(scratch, where, option)
+        where += option and ' ' + option
         if not recording:
             print(f'1..1\nnot ok 1 - {where}: behaviours could be recorded')
             return 1

@@ -243,7 +243,7 @@ def boot(of_kernel, guest, seconds=300, memory=1536, append='', system=None):
             empty_file(disk, 512)
             run('mke2fs', '-q', '-t', 'ext4', disk)
         console = qemu(seconds, '-m', str(memory), '-kernel', of_kernel.image, '-initrd', initrd, '-append',
-                       f'console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf {append}',
+                       f'console=ttyS0 quiet panic=-1 {append}',
                        '-drive', f'file={back},if=virtio,format=raw,cache=unsafe',
                        '-drive', f'file={system or disk},if=virtio,format=raw,cache=unsafe')
         files = read_archive(back)
