@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include "logfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "../base/le.h"
+
+/* The writer publishes data first and header second within one or two calls, so half a change lasts
+ * microseconds; a machine under load may stretch that. */
+#define TORN_READS_MAX     5
+#define TORN_READ_PAUSE_NS 10000000
+
+#define FILETIME_1970 116444736000000000u
+
+struct logfile {
+	int fd;
+	bool fd_owned;
+	bool live; /* the file header says that somebody writes to it */
+	uint32_t slot; /* read last */
+	struct chunk_place *chunks;
+	size_t count;
+	struct fault_listener listener;
+	uint8_t chunk[EVTX_CHUNK_SIZE];
+};
+
+void logfile_tell(struct logfile *l, const char *format, ...)
+{
+	char text[1200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	l->listener.hear(l->listener.self, text);
+}
+
+/* Reads n bytes or what is there; the rest is zero. Returns how many were there, or -errno. */
+static ssize_t read_at(int fd, void *to, size_t n, uint64_t offset)
+{
+	size_t done = 0;
+
+	memset(to, 0, n);
+	while (done < n) {
+		ssize_t r = pread(fd, (uint8_t *)to + done, n - done, (off_t)(offset + done));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}
+
+static uint64_t slot_offset(uint64_t slot)
+{
+	return EVTX_FILE_HEADER_SIZE + slot * EVTX_CHUNK_SIZE;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+/* When the first record was written, from its header. */
+static uint64_t first_written(const uint8_t *record)
+{
+	uint64_t filetime = le64_get(record + 16);
+
+	return filetime > FILETIME_1970 ? (filetime - FILETIME_1970) * 100 : 0;
+}
+
+/* Adds the chunk in this slot, if there is one. */
+static int look_at_slot(struct logfile *l, uint32_t slot, uint64_t id_before)
+{
+	uint8_t head[EVTX_CHUNK_HEADER + 24];
+	struct evtx_chunk_header h = { 0 };
+	struct chunk_place *place = &l->chunks[l->count];
+	ssize_t n = read_at(l->fd, head, sizeof(head), slot_offset(slot));
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	r = evtx_chunk_header_read(head, &h);
+	if (r == -ENODATA) {
+		if (memcmp(head, "ElfChnk", 8) != 0 && !all_zero(head, EVTX_CHUNK_HEADER))
+			logfile_tell(l, "slot %u holds something that is no chunk", slot);
+		return 0;
+	}
+	*place = (struct chunk_place){ .slot = slot, .first_id = h.first_id, .last_id = h.last_id,
+				       .written_utc_ns = first_written(head + EVTX_CHUNK_HEADER),
+				       .sound = r == 0 };
+	/* A header that says nothing credible: its records are sought where the neighbours suggest. */
+	if (r == -EBADMSG)
+		place->first_id = place->last_id = id_before;
+	l->count++;
+	return 0;
+}
+
+static int by_first_id(const void *a, const void *b)
+{
+	const struct chunk_place *x = a, *y = b;
+
+	if (x->first_id != y->first_id)
+		return x->first_id < y->first_id ? -1 : 1;
+	return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+static int look_through(struct logfile *l, uint32_t slots, struct err *e)
+{
+	struct chunk_place *room = reallocarray(l->chunks, slots + 1, sizeof(*room));
+	uint64_t id = 0;
+
+	if (!room)
+		return err_set(e, ENOMEM, "listing %u chunks", slots);
+	l->chunks = room;
+	l->count = 0;
+	for (uint32_t slot = 0; slot < slots; slot++) {
+		size_t before = l->count;
+		int r = look_at_slot(l, slot, id);
+
+		if (r < 0)
+			return err_set(e, -r, "reading chunk %u", slot);
+		if (l->count > before)
+			id = l->chunks[before].last_id;
+	}
+	qsort(l->chunks, l->count, sizeof(*l->chunks), by_first_id);
+	return 0;
+}
+
+/* How many chunks the file has room for; the last may be cut short. */
+static int count_slots(const struct logfile *l, uint32_t *slots, struct err *e)
+{
+	struct stat st;
+	uint64_t n;
+
+	if (fstat(l->fd, &st) < 0)
+		return err_set(e, errno, "asking for the size");
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(e, EBADMSG, "not a file");
+	n = (uint64_t)st.st_size > EVTX_FILE_HEADER_SIZE ? (uint64_t)st.st_size - EVTX_FILE_HEADER_SIZE : 0;
+	n = (n + EVTX_CHUNK_SIZE - 1) / EVTX_CHUNK_SIZE;
+	*slots = n > EVTX_CHUNKS_MAX ? EVTX_CHUNKS_MAX : (uint32_t)n;
+	return 0;
+}
+
+int logfile_header(const struct logfile *l, struct evtx_file_header *h)
+{
+	uint8_t head[128];
+	ssize_t n = read_at(l->fd, head, sizeof(head), 0);
+
+	if (n < 0)
+		return (int)n;
+	return all_zero(head, sizeof(head)) ? -ENODATA : evtx_file_header_read(head, h);
+}
+
+int logfile_refresh(struct logfile *l, struct err *e)
+{
+	struct evtx_file_header h = { 0 };
+	uint32_t slots = 0;
+	int header = logfile_header(l, &h);
+	int r = count_slots(l, &slots, e);
+
+	if (r < 0)
+		return r;
+	l->live = header == 0 && h.flags & EVTX_FILE_DIRTY;
+	r = look_through(l, slots, e);
+	if (r < 0)
+		return r;
+	if (header == 0 || (header == -ENODATA && l->count == 0))
+		return 0;
+	/* A damaged file header hides nothing: the chunks speak for themselves. */
+	if (header != -EILSEQ && l->count == 0)
+		return err_set(e, EBADMSG, "this is no event log (.evtx)");
+	logfile_tell(l, header == -EILSEQ ? "the checksum of the file header is wrong" :
+					    "the file header is damaged");
+	return 0;
+}
+
+static int logfile_new(int fd, bool owned, const struct fault_listener *listener, struct logfile **ret,
+		       struct err *e)
+{
+	OWNED(logfile) l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l) {
+		if (owned)
+			close(fd);
+		return err_set(e, ENOMEM, "opening a log");
+	}
+	l->fd = fd;
+	l->fd_owned = owned;
+	l->listener = *listener;
+	r = logfile_refresh(l, e);
+	if (r < 0)
+		return r;
+	*ret = MOVE(l);
+	return 0;
+}
+
+int logfile_open(const char *path, const struct fault_listener *listener, struct logfile **ret, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us */
+
+	if (fd < 0)
+		return err_set(e, errno, "opening");
+	return logfile_new(fd, true, listener, ret, e);
+}
+
+int logfile_from_fd(int fd, const struct fault_listener *listener, struct logfile **ret, struct err *e)
+{
+	return logfile_new(fd, false, listener, ret, e);
+}
+
+void logfile_free(struct logfile *l)
+{
+	if (!l)
+		return;
+	if (l->fd_owned)
+		close(l->fd);
+	free(l->chunks);
+	free(l);
+}
+
+size_t logfile_count(const struct logfile *l)
+{
+	return l->count;
+}
+
+const struct chunk_place *logfile_chunk(const struct logfile *l, size_t i)
+{
+	return &l->chunks[i];
+}
+
+int logfile_peek(const struct logfile *l, uint64_t slot, struct evtx_chunk_header *h)
+{
+	uint8_t head[EVTX_CHUNK_HEADER];
+	ssize_t n = read_at(l->fd, head, sizeof(head), slot_offset(slot));
+
+	return n < 0 ? (int)n : evtx_chunk_header_read(head, h);
+}
+
+int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct err *e)
+{
+	const unsigned torn = EVTX_FAULT_HEADER_CRC | EVTX_FAULT_DATA_CRC;
+	const struct timespec pause = { .tv_nsec = TORN_READ_PAUSE_NS };
+	int result = 0;
+
+	l->slot = (uint32_t)slot;
+	for (unsigned i = 0; i < TORN_READS_MAX; i++) {
+		ssize_t n = read_at(l->fd, l->chunk, sizeof(l->chunk), slot_offset(slot));
+
+		if (n < 0)
+			return err_set(e, (int)-n, "reading");
+		result = evtx_reader_begin(r, l->chunk, e);
+		if (!l->live || (result == 0 && !(evtx_reader_faults(r) & torn)))
+			return result;
+		nanosleep(&pause, NULL);
+	}
+	return result;
+}
+
+int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h)
+{
+	return evtx_chunk_header_read(l->chunk, h);
+}
+
+bool logfile_begin(struct logfile *l, size_t i, struct evtx_reader *r)
+{
+	struct err e = { 0 };
+	int result = logfile_read(l, l->chunks[i].slot, r, &e);
+
+	/* No chunk there any more: the ring moved on. */
+	if (result < 0 && result != -ENODATA)
+		logfile_tell(l, "chunk %u: %s", l->slot, e.text);
+	return result == 0;
+}
+
+bool logfile_next(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec)
+{
+	struct err e = { 0 };
+	int n;
+
+	while ((n = evtx_reader_next(r, rec, &e)) < 0)
+		logfile_tell(l, "chunk %u: %s", l->slot, e.text);
+	return n > 0;
+}
+
+void logfile_end_chunk(struct logfile *l, struct evtx_reader *r)
+{
+	unsigned faults = evtx_reader_faults(r);
+
+	if (faults & EVTX_FAULT_HEADER_CRC)
+		logfile_tell(l, "chunk %u: the checksum of its header is wrong", l->slot);
+	if (faults & EVTX_FAULT_DATA_CRC)
+		logfile_tell(l, "chunk %u: the checksum of its data is wrong", l->slot);
+}

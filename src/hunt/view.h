@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Showing a log: all of it in one direction, one record, or what is appended to it. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "filter.h"
+#include "logfile.h"
+#include "render.h"
+
+struct view {
+	enum render_form form;
+	bool colour;
+	bool oldest_first;
+	uint64_t count;        /* the newest so many, in either direction; 0: all */
+	struct filter *filter; /* borrowed, not NULL */
+	FILE *to;
+};
+
+/* Shows what passes the filter. 0 or -errno; what could not be read went to the listener. */
+int view_log(struct logfile *l, const struct view *v, struct err *e);
+
+/* Shows the record of this id whatever the filter says. 1; 0: there is none; -errno. */
+int view_record(struct logfile *l, uint64_t id, const struct view *v, struct err *e);
+
+/* Shows each record behind id `after` that passes the filter, as it is appended, until the descriptor
+ * `until` becomes readable (-1: for ever), then what was left. Records that were overwritten before
+ * they could be shown are told to the listener. 0 or -errno; -EPIPE when nobody reads any more. */
+int view_follow(struct logfile *l, uint64_t after, const struct view *v, int until, struct err *e);
+
+/* Id of the newest record, as chunk headers count; 0 if the log is empty. */
+uint64_t view_newest(const struct logfile *l);
