@@ -33,9 +33,16 @@ def tap(*command):
 
 
 SUITES = [
+    ('harness', tap(PYTHON, 'tests/harness_test.py'), 60),
     ('checks', tap(PYTHON, 'tests/checks.py'), 60),
     ('unit', meson(BUILD), 600),
-    ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false'), 900),
+    ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true'), 900),
+    ('behaviours-host', tap(PYTHON, 'tests/vm/behave.py', 'host'), 600),
+    ('behaviours-6.1', tap(PYTHON, 'tests/vm/behave.py', '6.1'), 900),
+    ('behaviours-6.1-no-bpf-lsm', tap(PYTHON, 'tests/vm/behave.py', '6.1', 'lsm=lockdown,yama'), 900),
+    ('behaviours-6.12', tap(PYTHON, 'tests/vm/behave.py', '6.12'), 900),
+    ('systemd', tap(PYTHON, 'tests/vm/systemd.py'), 900),
+    ('refusals', tap(PYTHON, 'tests/vm/refusals.py'), 600),
 ]
 
 
