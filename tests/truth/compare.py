@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Holds a log against the ledger of the generator: every operation exactly once, with the right process,
+object and parent, and nothing else of the generator's.
+
+    compare.py --ledger LEDGER --log JSON --tally TEXT
+
+JSON is what `konseki view --json` prints ("-": standard input), TEXT what `konseki run` printed at its end.
+Prints TAP; below a failure stand its first differences.
+"""
+import argparse
+import bisect
+import calendar
+import collections
+import json
+import re
+import sys
+import time
+
+CREATE, CONNECT, TERMINATE, FILE_CREATE, FILE_DELETE = 1, 3, 5, 11, 26
+NAMES = {CREATE: 'ProcessCreate', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
+         FILE_CREATE: 'FileCreate', FILE_DELETE: 'FileDeleteDetected'}
+
+# The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
+# when the monitor started. This much may a clock that is being adjusted drift between the two.
+CLOCKS_DIFFER_NS = 50_000_000
+DIFFERENCES_SHOWN = 12
+
+Event = collections.namedtuple('Event', 'id pid what time guid parent_guid record')
+Operation = collections.namedtuple('Operation', 'id pid what since until how')
+
+
+# --- The ledger. ---
+
+def ledger_bytes(text):
+    return text.encode('latin-1')
+
+
+def what_was_done(line, generator):
+    """The object of an operation, in the form that what_was_seen() gives a record."""
+    if line['event'] in (FILE_CREATE, FILE_DELETE):
+        return (generator, ledger_bytes(line['path']))
+    if line['event'] == TERMINATE:
+        return (ledger_bytes(line['image']),)
+    if line['event'] == CONNECT:
+        source, destination = line['source'], line['destination']
+        return (generator, line['protocol'], bool(line['initiated']), ':' in source, source,
+                line['source_port'], ':' in destination, destination, line['destination_port'])
+    command_line = b' '.join(ledger_bytes(argument) for argument in line['argv'])
+    return (ledger_bytes(line['image']), command_line, ledger_bytes(line['cwd']), line['parent'], generator)
+
+
+class Ledger:
+    """What the generator says it did."""
+
+    def __init__(self, path):
+        self.operations = []
+        self.whole = False
+        with open(path, encoding='ascii') as lines:
+            self.begin = json.loads(next(lines))
+            generator = ledger_bytes(self.begin['image'])
+            for text in lines:
+                line = json.loads(text)
+                if 'end' in line:
+                    self.whole = True
+                    continue
+                self.operations.append(Operation(line['event'], line['pid'], what_was_done(line, generator),
+                                                 line['since'], line['until'] or time.time_ns(), line['how']))
+        self.generator = generator
+        self.directory = ledger_bytes(self.begin['directory']) + b'/'
+        self.lives = self.find_lives()
+
+    def find_lives(self):
+        """For each process id the spans in which it was the generator's."""
+        lives = collections.defaultdict(list)
+        for operation in self.operations:
+            if operation.id == TERMINATE:
+                lives[operation.pid].append((operation.since - CLOCKS_DIFFER_NS,
+                                             operation.until + CLOCKS_DIFFER_NS))
+        for spans in lives.values():
+            spans.sort()
+        return lives
+
+    def life(self, pid, at):
+        """Which life of this process id: an index, or None if it is nobody of ours."""
+        spans = self.lives.get(pid, ())
+        index = bisect.bisect_right(spans, (at, float('inf'))) - 1
+        return index if index >= 0 and at <= spans[index][1] else None
+
+
+# --- The log. ---
+
+ESCAPE = re.compile(rb'\\x([0-9A-Fa-f]{2})')
+
+
+def log_bytes(text):
+    """The bytes behind the written form of a value."""
+    value = text.encode()
+    return ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), value) if b'\\x' in value else value
+
+
+def what_was_seen(event, data):
+    image = log_bytes(data['Image'])
+    if event in (FILE_CREATE, FILE_DELETE):
+        return (image, log_bytes(data['TargetFilename']))
+    if event == TERMINATE:
+        return (image,)
+    if event == CONNECT:
+        return (image, data['Protocol'], data['Initiated'], data['SourceIsIpv6'], data['SourceIp'],
+                data['SourcePort'], data['DestinationIsIpv6'], data['DestinationIp'],
+                data['DestinationPort'])
+    return (image, log_bytes(data['CommandLine']), log_bytes(data['CurrentDirectory']),
+            data['ParentProcessId'], log_bytes(data['ParentImage']))
+
+
+class Clock:
+    """Times of the log as nanoseconds since 1970; most differ from the one before only behind the second."""
+
+    def __init__(self):
+        self.second, self.ns = '', 0
+
+    def read(self, text):
+        second, fraction = text[:19], text[20:-1]
+        if second != self.second:
+            self.second = second
+            self.ns = calendar.timegm(time.strptime(second, '%Y-%m-%dT%H:%M:%S')) * 10**9
+        return self.ns + int(fraction.ljust(9, '0'))
+
+
+def touches(event, directory):
+    """Whether a record speaks of the generator's directory, whoever did it."""
+    return any(isinstance(value, bytes) and value.startswith(directory) for value in event.what)
+
+
+class Log:
+    """What was recorded: how much of each type, and in full what is the generator's."""
+
+    def __init__(self, lines, ledger):
+        self.counts = collections.Counter()
+        self.first = self.last = None
+        self.events = []
+        self.errors = []
+        clock = Clock()
+        for text in lines:
+            record = json.loads(text)
+            system, data = record['System'], record['EventData']
+            self.count(system)
+            if system['EventID'] == 255:
+                self.errors.append(f"{data['ID']}: {data['Description']}")
+            if system['EventID'] not in NAMES:
+                continue
+            event = Event(system['EventID'], data['ProcessId'], what_was_seen(system['EventID'], data),
+                          clock.read(system['TimeCreated']), data['ProcessGuid'],
+                          data.get('ParentProcessGuid'), system['EventRecordID'])
+            if ledger.life(event.pid, event.time) is not None or touches(event, ledger.directory):
+                self.events.append(event)
+        self.events.sort(key=lambda e: (e.time, e.record))
+
+    def count(self, system):
+        number = system['EventRecordID']
+        self.counts[system['EventID']] += 1
+        self.first = number if self.first is None else min(self.first, number)
+        self.last = number if self.last is None else max(self.last, number)
+
+
+def read_tally(text):
+    """{event id: {column: number}} from the table that `konseki run` prints when it ends."""
+    ids = {name.lower(): number for number, name in NAMES.items()}
+    ids.update({'process create': 1, 'network connection detected': 3, 'process terminated': 5,
+                'file created': 11, 'file delete logged': 26})
+    columns, tally = [], {}
+    for line in text.splitlines():
+        words = re.findall(r'produced|filtered|logged|lost', line.lower())
+        if len(words) == 4:
+            columns = words
+            continue
+        row = re.match(r'\s*(\d+)?\s*(.*?)\s+([\d,]+)\s+([\d,]+)\s+([\d,]+)\s+([\d,]+)\s*$', line)
+        if not columns or not row:
+            continue
+        number = int(row[1]) if row[1] else ids.get(row[2].strip().lower())
+        if number is not None:
+            values = [int(row[i].replace(',', '')) for i in range(3, 7)]
+            tally[number] = dict(zip(columns, values))
+    return tally
+
+
+# --- The comparison. ---
+
+class Tap:
+    def __init__(self, label):
+        self.label = label
+        self.done = self.failed = 0
+
+    def result(self, name, differences):
+        self.done += 1
+        self.failed += bool(differences)
+        print(f'{"not " if differences else ""}ok {self.done} - {self.label}{name}')
+        for difference in differences[:DIFFERENCES_SHOWN]:
+            print(f'#   {difference}')
+        if len(differences) > DIFFERENCES_SHOWN:
+            print(f'#   and {len(differences) - DIFFERENCES_SHOWN} more')
+
+
+def by_key(things):
+    keyed = collections.defaultdict(list)
+    for thing in things:
+        keyed[thing.id, thing.pid, thing.what].append(thing)
+    return keyed
+
+
+def operations_of_log(ledger, log):
+    """The generator itself was started by somebody else: of its own record 1 only the image is known."""
+    events = []
+    for e in log.events:
+        if e.id == CREATE and e.pid == ledger.begin['pid'] and e.what[0] == ledger.generator:
+            continue
+        events.append(e)
+    return events, len(log.events) - len(events)
+
+
+def compare_operations(tap, ledger, log):
+    """Exactly once: counted by type, process and object. Returns the pairs that belong together."""
+    events, own = operations_of_log(ledger, log)
+    done, seen = by_key(ledger.operations), by_key(events)
+    missing, unexpected, pairs = collections.defaultdict(list), [], []
+    for key, operations in done.items():
+        records = seen.get(key, [])
+        operations.sort(key=lambda o: o.since)
+        pairs += zip(operations, records)
+        for operation in operations[len(records):]:
+            missing[key[0]].append(f'missing: process {key[1]}, {operation.how}: {key[2]}')
+    for key, records in seen.items():
+        for record in records[len(done.get(key, ())):]:
+            unexpected.append(f'unexpected: record {record.record}: {NAMES[key[0]]} of process {key[1]}: '
+                              f'{key[2]}')
+    counts = collections.Counter(o.id for o in ledger.operations)
+    for number, name in NAMES.items():
+        tap.result(f'{counts[number]} times {name}: each operation is in the log', missing[number])
+    tap.result('nothing of the generator\'s is in the log more than once or without an operation',
+               unexpected)
+    tap.result('the generator\'s own start is one ProcessCreate', [] if own == 1 else [f'{own} records'])
+    return pairs
+
+
+def compare_times(tap, pairs):
+    differences = []
+    for operation, event in pairs:
+        if not operation.since - CLOCKS_DIFFER_NS <= event.time <= operation.until + CLOCKS_DIFFER_NS:
+            differences.append(f'record {event.record}, {operation.how}: {event.time}, but it was done '
+                               f'from {operation.since} to {operation.until}')
+    tap.result('each record has the time of its operation', differences)
+
+
+def compare_identities(tap, ledger, log):
+    """A ProcessGuid for each image of each process: new at exec, kept until then, never used twice."""
+    current, owner, of_life, differences = {}, {}, {}, []
+    for event in log.events:
+        life = event.pid, ledger.life(event.pid, event.time)
+        known = current.get(life)
+        if event.id == CREATE or known is None:
+            if event.guid in owner:
+                differences.append(f'record {event.record}: {event.guid} of process {event.pid} was '
+                                   f'seen before, of process {owner[event.guid]}')
+            current[life] = event.guid
+            owner[event.guid] = event.pid
+        elif event.guid != known:
+            differences.append(f'record {event.record}: process {event.pid} had {known} and has '
+                               f'{event.guid}, without an exec between')
+        of_life[life] = event.guid
+    tap.result(f'{len(owner)} images of processes have one ProcessGuid each', differences)
+    return of_life
+
+
+def compare_parents(tap, ledger, log, of_life):
+    """Parents never execute anything themselves, so each has one ProcessGuid."""
+    differences, checked = [], 0
+    for event in log.events:
+        if event.id != CREATE or event.pid == ledger.begin['pid']:
+            continue
+        parent = event.what[3]
+        checked += 1
+        guid = of_life.get((parent, ledger.life(parent, event.time)))
+        if event.parent_guid != guid:
+            differences.append(f'record {event.record}: ParentProcessGuid {event.parent_guid}, but '
+                               f'process {parent} has {guid}')
+    tap.result(f'{checked} ParentProcessGuids are those of the parents', differences)
+
+
+def compare_tally(tap, log, tally):
+    differences = [f'the tally has no row for {name}' for number, name in NAMES.items()
+                   if number not in tally]
+    lost = []
+    for number, row in sorted(tally.items()):
+        if row['produced'] != row['filtered'] + row['logged'] + row['lost']:
+            differences.append(f'event {number}: {row}')
+        if row['lost']:
+            lost.append(f'event {number}: {row}')
+    tap.result('produced = filtered + logged + lost', differences)
+    tap.result('nothing was lost', lost + log.errors)
+    tap.result('the log holds as many records of each type as the tally says',
+               [f'event {number}: {log.counts[number]} records, {tally[number]["logged"]} logged'
+                for number in NAMES if number in tally and log.counts[number] != tally[number]['logged']])
+    total = sum(log.counts.values())
+    tap.result('record ids have no gap and none occurs twice',
+               [] if total and log.last - log.first + 1 == total else
+               [f'{total} records from {log.first} to {log.last}'])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--ledger', required=True)
+    parser.add_argument('--log', required=True, help='JSON of konseki view, "-": standard input')
+    parser.add_argument('--tally', required=True, help='what konseki run printed')
+    parser.add_argument('--label', default='', help='put before the name of each result')
+    options = parser.parse_args()
+
+    tap = Tap(options.label)
+    ledger = Ledger(options.ledger)
+    if options.log == '-':
+        log = Log(sys.stdin, ledger)
+    else:
+        with open(options.log, encoding='utf-8') as lines:
+            log = Log(lines, ledger)
+    with open(options.tally, encoding='utf-8', errors='replace') as text:
+        tally = read_tally(text.read())
+
+    tap.result('the ledger is whole', [] if ledger.whole else ['its last line is missing'])
+    pairs = compare_operations(tap, ledger, log)
+    compare_times(tap, pairs)
+    of_life = compare_identities(tap, ledger, log)
+    compare_parents(tap, ledger, log, of_life)
+    compare_tally(tap, log, tally)
+    print(f'1..{tap.done}')
+    return 1 if tap.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Proves that compare.py notices what it is there for: a log that fits its ledger passes, and each single
+change of it fails in the one result that is about it. Prints TAP."""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+COMPARE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'compare.py')
+SECOND = 1_795_490_057  # 2026-11-24T03:14:17Z
+GENERATOR, ROOT = '/t/generate', '/t/dir'
+MAIN, CHILD = 500, 501
+
+
+def at(ms):
+    return SECOND * 10**9 + ms * 10**6
+
+
+LEDGER = [
+    {'begin': 'konseki truth ledger', 'image': GENERATOR, 'directory': ROOT, 'pid': MAIN, 'since': at(0)},
+    {'event': 11, 'how': 'open', 'pid': MAIN, 'since': at(100), 'until': at(101), 'path': ROOT + '/\xff\\x41\n'},
+    {'event': 26, 'how': 'unlink', 'pid': MAIN, 'since': at(102), 'until': at(103), 'path': ROOT + '/\xff\\x41\n'},
+    {'event': 1, 'how': 'fork', 'pid': CHILD, 'since': at(200), 'until': at(203), 'parent': MAIN,
+     'image': ROOT + '/leaf', 'cwd': ROOT, 'argv': ['leaf', '', 'x y']},
+    {'event': 5, 'how': 'fork', 'pid': CHILD, 'since': at(200), 'until': at(203), 'image': ROOT + '/leaf'},
+    {'event': 3, 'how': 'connect', 'pid': MAIN, 'since': at(300), 'until': at(301), 'protocol': 'tcp',
+     'initiated': 1, 'source': '127.0.0.1', 'source_port': 4000, 'destination': '127.0.0.1',
+     'destination_port': 80},
+    {'event': 5, 'how': 'the generator', 'pid': MAIN, 'since': at(0), 'until': 0, 'image': GENERATOR},
+    {'end': 'every operation is written down', 'until': at(400)},
+]
+
+
+def record(number, event, ms, pid, **data):
+    process = {MAIN: ('{main}', GENERATOR), CHILD: ('{child}', ROOT + '/leaf')}
+    guid, image = process.get(pid, ('{other}', '/bin/other'))
+    return {'System': {'EventID': event, 'EventRecordID': number,
+                       'TimeCreated': f'2026-11-24T03:14:17.{ms:03}000000Z'},
+            'EventData': {'ProcessGuid': guid, 'ProcessId': pid, 'Image': image, **data}}
+
+
+def start(number, ms, pid, command_line, parent, parent_guid, parent_image):
+    return record(number, 1, ms, pid, CommandLine=command_line, CurrentDirectory=ROOT,
+                  ParentProcessId=parent, ParentProcessGuid=parent_guid, ParentImage=parent_image)
+
+
+def connection(number):
+    return record(number, 3, 300, MAIN, Protocol='tcp', Initiated=True, SourceIsIpv6=False,
+                  SourceIp='127.0.0.1', SourcePort=4000, DestinationIsIpv6=False,
+                  DestinationIp='127.0.0.1', DestinationPort=80)
+
+
+NAME = ROOT + '/\\xFF\\x5cx41\n'
+LOG = [
+    start(1, 1, MAIN, 'generate', 9, '{shell}', '/bin/sh'),
+    record(2, 11, 100, MAIN, TargetFilename=NAME),
+    record(3, 26, 102, MAIN, TargetFilename=NAME),
+    start(4, 201, CHILD, 'leaf  x y', MAIN, '{main}', GENERATOR),
+    record(5, 5, 202, CHILD),
+    connection(6),
+    record(7, 11, 350, 77, TargetFilename='/var/elsewhere'),
+    record(8, 5, 399, MAIN),
+]
+TALLY = {'ProcessCreate': [2, 0, 2, 0], 'NetworkConnect': [1, 0, 1, 0], 'ProcessTerminate': [2, 0, 2, 0],
+         'FileCreate': [5, 3, 2, 0], 'FileDeleteDetected': [1, 0, 1, 0]}
+
+
+def set_data(index, **values):
+    return lambda ledger, log, tally: log[index]['EventData'].update(values)
+
+
+def drop(index):
+    def change(ledger, log, tally):
+        del log[index]
+    return change
+
+
+def add(new):
+    return lambda ledger, log, tally: log.append(new)
+
+
+def set_tally(name, row):
+    return lambda ledger, log, tally: tally.update({name: row})
+
+
+def change_time(ledger, log, tally):
+    log[2]['System']['TimeCreated'] = '2026-11-24T03:14:18.500000000Z'
+    ledger[2]['until'] = at(500)
+
+
+def cut_ledger(ledger, log, tally):
+    ledger.pop()
+
+
+def shuffle(ledger, log, tally):
+    log.reverse()
+
+
+# What is changed; what must then be said, None if nothing.
+CASES = [
+    ('a log that fits passes', lambda ledger, log, tally: None, None),
+    ('the newest record may come first', shuffle, None),
+    ('a record that is missing', drop(1), '1 times FileCreate: each operation is in the log'),
+    ('a missing deletion', drop(2), '1 times FileDeleteDetected: each'),
+    ('a missing end', drop(4), '2 times ProcessTerminate: each'),
+    ('a missing connection', drop(5), '1 times NetworkConnect: each'),
+    ('a record twice', add(record(9, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),
+    ('another path', set_data(1, TargetFilename=ROOT + '/\\xFE'), '1 times FileCreate: each'),
+    ('a file of ours by a stranger', add(record(9, 26, 350, 77, TargetFilename=NAME)), 'without an operation'),
+    ('another process', set_data(1, ProcessId=77), '1 times FileCreate: each'),
+    ('another image', set_data(1, Image='/bin/other'), '1 times FileCreate: each'),
+    ('another command line', set_data(3, CommandLine='leaf x y'), '1 times ProcessCreate: each'),
+    ('another parent', set_data(3, ParentProcessId=9), '1 times ProcessCreate: each'),
+    ('another ParentProcessGuid', set_data(3, ParentProcessGuid='{other}'), 'ParentProcessGuids'),
+    ('a changed ProcessGuid', set_data(2, ProcessGuid='{new}'), 'one ProcessGuid each'),
+    ('one ProcessGuid for two processes', set_data(3, ProcessGuid='{main}'), 'one ProcessGuid each'),
+    ('the wrong end began', set_data(5, Initiated=False), '1 times NetworkConnect: each'),
+    ('another port', set_data(5, SourcePort=4001), '1 times NetworkConnect: each'),
+    ('a record at another time', change_time, 'has the time of its operation'),
+    ('a tally that does not add up', set_tally('FileCreate', [5, 2, 2, 0]), 'produced = filtered'),
+    ('a loss', set_tally('FileCreate', [6, 3, 2, 1]), 'nothing was lost'),
+    ('a tally of more than the log holds', set_tally('FileCreate', [6, 3, 3, 0]), 'as the tally says'),
+    ('no tally', lambda ledger, log, tally: tally.clear(), 'produced = filtered'),
+    ('a gap of record ids', lambda ledger, log, tally: log[0]['System'].update(EventRecordID=0), 'no gap'),
+    ('a ledger cut short', cut_ledger, 'the ledger is whole'),
+]
+
+
+def compare(ledger, log, tally):
+    with tempfile.TemporaryDirectory() as directory:
+        def put(name, text):
+            path = os.path.join(directory, name)
+            with open(path, 'w', encoding='utf-8') as out:
+                out.write(text)
+            return path
+
+        lines = ['EVENT produced filtered logged lost']
+        lines += [f'{name} {" ".join(map(str, row))}' for name, row in tally.items()]
+        run = subprocess.run(
+            [sys.executable, COMPARE, '--ledger', put('ledger', '\n'.join(map(json.dumps, ledger))),
+             '--log', put('log', '\n'.join(map(json.dumps, log))), '--tally', put('tally', '\n'.join(lines))],
+            stdout=subprocess.PIPE, text=True, check=False)
+    failures = [line for line in run.stdout.splitlines() if line.startswith('not ok')]
+    return run.returncode, failures, run.stdout
+
+
+def main():
+    failed = 0
+    for number, (name, change, wanted) in enumerate(CASES, 1):
+        case = copy.deepcopy((LEDGER, LOG, TALLY))
+        change(*case)
+        status, failures, output = compare(*case)
+        good = (status == 0 and not failures if wanted is None else
+                status == 1 and any(wanted in failure for failure in failures))
+        failed += not good
+        print(f'{"" if good else "not "}ok {number} - {name}{"" if wanted is None else " is noticed"}')
+        if not good:
+            print('# ' + output.replace('\n', '\n# '))
+    print(f'1..{len(CASES)}')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
