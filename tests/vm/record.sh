@@ -46,7 +46,7 @@ behave() {
 	cd "$out" || exit 1
 }
 
-# Those that begin before the monitor wait on a pipe until it is there.
+# Those that begin before the monitor say that they are ready and wait on a pipe until it is there.
 mkdir -p "$work" "$out"
 mkfifo "$out/go"
 for program in "$behaviours"/before_*; do
@@ -56,7 +56,7 @@ for program in "$behaviours"/before_*; do
 done
 exec 9>"$out/go"
 for program in "$behaviours"/before_*; do
-	until [ -s "$out/${program##*/}.ledger" ]; do
+	until grep -q "^ready=" "$out/${program##*/}.ledger"; do
 		sleep 0.1
 	done
 done
@@ -66,7 +66,7 @@ monitor=$!
 started="$started $monitor"
 wait_until_watching
 
-echo go >&9
+echo "one byte for each of them" >&9
 exec 9>&-
 wait $before
 

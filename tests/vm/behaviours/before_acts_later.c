@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs before the monitor does, acts when it is there: it has an identity and a name all the same, and so has its
- * child's parent. The test starts what is called before_* first, and then lets it go through its standard input.
+ * child's parent.
  *
  * judges 1 5 11
  * expect 11 TargetFilename=$work/late
@@ -36,6 +36,7 @@ void behave(int argc, char **argv)
 		return;
 	sleeper = start(sleep_until_killed);
 	say("sleeper", "%d", sleeper);
+	say("ready", "yes");
 	MUST(read(STDIN_FILENO, &go, 1) == 1 ? 0 : -1);
 	make_file("late");
 	say("child", "%d", child(become_child));

@@ -22,6 +22,7 @@ void behave(int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return;
+	say("ready", "yes");
 	while (MUST(poll(&told, 1, 0)) == 0)
 		say("children", "%d", child(become_child));
 	for (int i = 0; i < 5; i++) /* the monitor is there by now */

@@ -11,6 +11,9 @@
  * ledger, $sha256(TAG) the digest of this program with TAG behind it (see copy_self), Field~VALUE a regular
  * expression. Unless a line says otherwise: ProcessId=$self Image=$image User=root.
  *
+ * A program called before_* is started before the monitor; it says ready=, and is let go by a byte on its standard
+ * input when the monitor is there.
+ *
  * Statically linked: the same files run on the host and in virtual machines without a C library. */
 #pragma once
 #include <stdint.h>
