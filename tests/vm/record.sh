@@ -56,7 +56,7 @@ for program in "$behaviours"/before_*; do
 done
 exec 9>"$out/go"
 for program in "$behaviours"/before_*; do
-	until grep -q "^ready=" "$out/${program##*/}.ledger"; do
+	until grep -qs "^ready=" "$out/${program##*/}.ledger"; do
 		sleep 0.1
 	done
 done
