@@ -69,8 +69,6 @@ enum evtx_type {
 #define TEMPLATE_TABLE     384u
 #define TEMPLATE_BUCKETS   32u
 
-#define FILETIME_1970 116444736000000000u
-
 /* The hash of `count` 16-bit units at `units`: of a name (low 16 bits are stored), of a GUID. */
 static inline uint32_t evtx_hash(const uint8_t *units, size_t count)
 {

@@ -126,6 +126,9 @@ static int check_name(struct evtx_compiler *c, uint32_t at, struct name *name)
 	name->length = 2u * le16_get(c->chunk + at + 6);
 	if (name->length > EVTX_CHUNK_SIZE - NAME_HEADER - at)
 		return bad(c, "a name that leaves the chunk");
+	if (c->strict && le16_get(c->chunk + at + 4) !=
+				 (evtx_hash(c->chunk + at + NAME_HEADER, name->length / 2) & 0xffff))
+		return bad(c, "a name that is not what its hash says");
 	return 0;
 }
 
@@ -297,6 +300,8 @@ static int content_text(struct evtx_compiler *c, bool has_type)
 		return r;
 	if (!left(c, 2u * units))
 		return bad(c, "text that leaves its template");
+	if (c->strict && !utf16_is_clean(c->chunk + c->at, units))
+		return bad(c, "text that nobody wrote");
 	c->at += 2u * units;
 	r = add_text(c, c->chunk + c->at - 2u * units, units, &text);
 	return r < 0 ? r : add_xml_escaped(c, text);
@@ -344,10 +349,10 @@ static int content_entity(struct evtx_compiler *c)
 	return add_xml_escaped(c, character);
 }
 
-static int content_value(struct evtx_compiler *c)
+static int content_value(struct evtx_compiler *c, bool optional)
 {
 	uint16_t index = 0;
-	uint8_t type;
+	uint8_t type = 0;
 	int r = take16(c, &index);
 
 	if (r == 0)
@@ -355,7 +360,9 @@ static int content_value(struct evtx_compiler *c)
 	if (r == 0)
 		r = PUSH(c, pieces, (struct evtx_piece){ 0, 0, index });
 	if (r == 0)
-		r = PUSH(c, ops, (struct evtx_op){ .kind = OP_VALUE, .index = index });
+		r = PUSH(c, ops,
+			 (struct evtx_op){
+				 .kind = OP_VALUE, .index = index, .type = type, .optional = optional });
 	return r;
 }
 
@@ -399,8 +406,9 @@ static int content_token(struct evtx_compiler *c, uint8_t token)
 	case TOKEN_ENTITY:
 		return content_entity(c);
 	case TOKEN_NORMAL:
+		return content_value(c, false);
 	case TOKEN_OPTIONAL:
-		return content_value(c);
+		return content_value(c, true);
 	case TOKEN_PI_TARGET:
 		return instruction_target(c);
 	case TOKEN_PI_DATA:

@@ -10,6 +10,19 @@
 #define EVTX_RECORD_END_MAX   65528u /* no record ends beyond: Windows never does, libevtx loses it */
 #define EVTX_CHUNKS_MAX       65535u /* 16-bit count at offset 42 of the file header */
 
+/* Times in the file: 100 ns since 1601. Outside of what nanoseconds since 1970 can say: 0. */
+#define EVTX_FILETIME_1970 116444736000000000u
+static inline uint64_t evtx_filetime(uint64_t utc_ns)
+{
+	return utc_ns / 100 + EVTX_FILETIME_1970;
+}
+static inline uint64_t evtx_utc_ns(uint64_t filetime)
+{
+	if (filetime < EVTX_FILETIME_1970 || filetime - EVTX_FILETIME_1970 > UINT64_MAX / 100)
+		return 0;
+	return (filetime - EVTX_FILETIME_1970) * 100;
+}
+
 #define EVTX_FILE_DIRTY 1u
 #define EVTX_FILE_FULL  2u
 

@@ -60,6 +60,8 @@ enum evtx_op_kind {
 
 struct evtx_op {
 	uint8_t kind;
+	uint8_t type;  /* of the value that is to be there, */
+	bool optional; /* or none at all */
 	uint16_t index;
 	uint16_t dependency;
 	uint32_t at;
@@ -101,6 +103,7 @@ struct evtx_compiler {
 	const uint8_t *chunk;
 	uint32_t at, end;   /* what is being compiled */
 	bool in_definition; /* elements carry a dependency id */
+	bool strict;        /* accept only what the writer makes: see evtx_chunk_repair() */
 	bool inline_names;  /* at least one name stood in what was compiled */
 	struct evtx_vector pieces, bindings, ops, chars, xml, foreign, copies;
 	struct evtx_tables *tables; /* borrowed; NULL when nobody wants them */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reader_internal.h"
+#include "utf16.h"
 
 /* ---- fields of System ----------------------------------------------------------------------------- */
 
@@ -270,6 +271,27 @@ static int values_read(struct evtx_reader *r, uint32_t *at, uint32_t end, struct
 	return 0;
 }
 
+/* Is there a value of the right type for every use of one, and nothing behind the last but the end and
+ * what rounds the record up to 8? */
+static int check_strictly(const struct evtx_reader *r, uint32_t at, uint32_t end,
+			  const struct evtx_instance *in)
+{
+	bool exact = end - at >= 1 && end - at <= 8;
+
+	for (uint32_t i = at; i < end && exact; i++)
+		exact = r->chunk[i] == 0;
+	for (uint32_t i = 0; i < in->program->op_count && exact; i++) {
+		const struct evtx_op *op = &in->program->ops[i];
+
+		if (op->kind != OP_VALUE)
+			continue;
+		exact = op->index < in->count &&
+			(in->values[op->index].type == op->type ||
+			 (op->optional && in->values[op->index].type == TYPE_NULL));
+	}
+	return exact ? 0 : err_set(r->error, EBADMSG, "values that nobody wrote");
+}
+
 int evtx_instance_read(struct evtx_reader *r, uint32_t *at, uint32_t end, enum evtx_place place,
 		       struct evtx_instance *ret)
 {
@@ -295,7 +317,10 @@ int evtx_instance_read(struct evtx_reader *r, uint32_t *at, uint32_t end, enum e
 				definition;
 		*at += length;
 	}
-	return values_read(r, at, end, ret);
+	ret_code = values_read(r, at, end, ret);
+	if (ret_code == 0 && r->compiler.strict)
+		ret_code = check_strictly(r, *at, end, ret);
+	return ret_code;
 }
 
 /* ---- contents ------------------------------------------------------------------------------------- */
@@ -313,6 +338,8 @@ static int plain_value_text(struct evtx_reader *r, const struct evtx_value *v, s
 
 	if (!text)
 		return evtx_hostile(r);
+	if (r->compiler.strict && v->type == TYPE_STRING && !utf16_is_clean(v->bytes, v->length / 2))
+		return err_set(r->error, EBADMSG, "text that nobody wrote");
 	*ret = (struct text){ text, (uint32_t)evtx_value_text(v, text), v->type };
 	arena_shrink(&r->arena, text, (size_t)ret->length + 1);
 	return 0;

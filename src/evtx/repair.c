@@ -80,6 +80,7 @@ int evtx_chunk_repair(uint8_t *chunk, uint64_t first_id, uint64_t above)
 
 	if (evtx_reader_new(&r, NULL) < 0)
 		return -ENOMEM;
+	r->compiler.strict = true;
 	if (end > EVTX_CHUNK_HEADER) {
 		pretend_header(chunk, end);
 		evtx_reader_begin(r, chunk, NULL);

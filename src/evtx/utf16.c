@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "utf16.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "../base/le.h"
@@ -131,6 +130,11 @@ static size_t narrow_plain(const uint8_t *from, size_t n, char *out)
 	return i;
 }
 
+static bool is_surrogate(uint32_t c)
+{
+	return c >= 0xd800 && c <= 0xdfff;
+}
+
 static char *put_utf8(uint32_t c, char *out)
 {
 	if (c < 0x80) {
@@ -155,7 +159,7 @@ char *utf8_put(uint32_t c, char *out)
 {
 	char bytes[4];
 
-	if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+	if (c > 0x10ffff || is_surrogate(c))
 		c = REPLACEMENT;
 	if (carried_by_xml(c))
 		return put_utf8(c, out);
@@ -163,27 +167,40 @@ char *utf8_put(uint32_t c, char *out)
 				     NULL);
 }
 
+/* The character at from[*i], *i moved behind it; a lone surrogate stays one. */
+static uint32_t take_units(const uint8_t *from, size_t units, size_t *i)
+{
+	uint32_t c = le16_get(from + 2 * (*i)++), low;
+
+	if (c < 0xd800 || c > 0xdbff || *i == units)
+		return c;
+	low = le16_get(from + 2 * *i);
+	if (low < 0xdc00 || low > 0xdfff)
+		return c;
+	++*i;
+	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+}
+
+bool utf16_is_clean(const uint8_t *from, size_t units)
+{
+	for (size_t i = 0; i < units;) {
+		uint32_t c = take_units(from, units, &i);
+
+		if (is_surrogate(c) || !carried_by_xml(c))
+			return false;
+	}
+	return true;
+}
+
 char *utf16_to_utf8(const uint8_t *from, size_t units, char *out)
 {
 	for (size_t i = 0; i < units;) {
 		size_t plain = narrow_plain(from + 2 * i, units - i, out);
-		uint32_t c;
 
 		i += plain;
 		out += plain;
-		if (i == units)
-			break;
-
-		c = le16_get(from + 2 * i++);
-		if (c >= 0xd800 && c <= 0xdbff && i < units) {
-			uint32_t low = le16_get(from + 2 * i);
-
-			if (low >= 0xdc00 && low <= 0xdfff) {
-				c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-				i++;
-			}
-		}
-		out = utf8_put(c, out);
+		if (i < units)
+			out = utf8_put(take_units(from, units, &i), out);
 	}
 	return out;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Text between UTF-8 and the UTF-16LE of the file. Internal to src/evtx/. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ size_t utf16_length(const char *text, size_t n);
  * bytes for each of `units`. A lone surrogate becomes U+FFFD, a forbidden character the \xHH form. */
 #define UTF8_PER_UNIT 12
 char *utf16_to_utf8(const uint8_t *from, size_t units, char *out);
+
+/* Is this what utf16_from_utf8() makes? */
+bool utf16_is_clean(const uint8_t *from, size_t units);
 
 /* One character as XML can carry it, by the same rules; at most UTF8_PER_UNIT bytes. */
 char *utf8_put(uint32_t c, char *out);

@@ -113,7 +113,7 @@ static char *put_ansi(char *p, const struct evtx_value *v)
 
 static char *put_filetime(char *p, uint64_t filetime)
 {
-	int64_t seconds = (int64_t)(filetime / 10000000u) - (int64_t)(FILETIME_1970 / 10000000u);
+	int64_t seconds = (int64_t)(filetime / 10000000u) - (int64_t)(EVTX_FILETIME_1970 / 10000000u);
 	time_t t = (time_t)seconds;
 	struct tm tm = { 0 };
 
@@ -297,18 +297,12 @@ uint64_t evtx_text_time(const char *text)
 uint64_t evtx_value_time(const struct evtx_value *v)
 {
 	char text[64 * UTF8_PER_UNIT + 1];
-	uint64_t filetime;
 
 	if (v->type == TYPE_STRING) {
 		short_string(v, text);
 		return evtx_text_time(text);
 	}
-	if (v->type != TYPE_FILETIME || v->length < 8)
-		return 0;
-	filetime = le64_get(v->bytes);
-	if (filetime < FILETIME_1970 || filetime - FILETIME_1970 > UINT64_MAX / 100)
-		return 0;
-	return (filetime - FILETIME_1970) * 100;
+	return v->type == TYPE_FILETIME && v->length >= 8 ? evtx_utc_ns(le64_get(v->bytes)) : 0;
 }
 
 bool evtx_value_item(const struct evtx_value *array, uint32_t *at, struct evtx_value *item)

@@ -268,11 +268,6 @@ static uint32_t record_size(const struct evtx_writer *w, size_t type, size_t uni
 	return (size + 7) & ~7u;
 }
 
-static uint64_t filetime(uint64_t utc_ns)
-{
-	return utc_ns / 100 + FILETIME_1970;
-}
-
 static uint8_t *put_descriptor(uint8_t *p, size_t length, uint8_t type)
 {
 	le16_put(p, (uint16_t)length);
@@ -354,7 +349,7 @@ static uint8_t *put_system(const struct evtx_writer *w, uint8_t *p, const struct
 	le16_put(p + 2, (uint16_t)ev->type->id);
 	le16_put(p + 4, (uint16_t)ev->type->id);
 	le64_put(p + 6, 0x8000000000000000u);
-	le64_put(p + 14, filetime(ev->time_utc_ns));
+	le64_put(p + 14, evtx_filetime(ev->time_utc_ns));
 	le32_put(p + 22, w->process_id);
 	le32_put(p + 26, w->thread_id);
 	le64_put(p + 30, id);
@@ -433,7 +428,7 @@ static void put_record(struct evtx_writer *w, const struct event *ev, const stru
 	le32_put(start, RECORD_MAGIC);
 	le32_put(start + 4, size);
 	le64_put(start + 8, id);
-	le64_put(start + 16, filetime(written_utc_ns));
+	le64_put(start + 16, evtx_filetime(written_utc_ns));
 	le32_put(start + size - 4, size);
 
 	w->last_record = w->free_offset;

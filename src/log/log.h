@@ -2,6 +2,7 @@
 /* The log: one EVTX file, a ring of chunks up to a set size, written by one process through a
  * descriptor it is handed. Nothing here opens, creates or deletes by name. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/err.h"
@@ -11,9 +12,12 @@
 struct log;
 
 struct log_options {
-	uint64_t size_max; /* bytes: header and whole chunks; at least 1 MiB, below 4 GiB */
+	uint64_t size_max; /* bytes: header and whole chunks; at least LOG_SIZE_MIN, below 4 GiB */
 	struct evtx_identity who;
+	bool check_all; /* after a crash, verify every chunk and not only the newest two */
 };
+
+#define LOG_SIZE_MIN (EVTX_FILE_HEADER_SIZE + EVTX_CHUNK_SIZE)
 
 struct log_state {
 	uint64_t first_id; /* oldest kept; 0 when the log is empty */
@@ -27,7 +31,12 @@ struct log_state {
 };
 
 /* Takes over fd (read-write; closed by log_free, also on failure), recovers what a crash left, sets the
- * dirty flag. The file may be empty. 0 or -errno; -ENOSPC when not even one chunk fits. */
+ * dirty flag. The file may be empty. 0 or -errno; -ENOSPC when not even one chunk fits; -EBADMSG when the
+ * file is something else than an event log (it is left alone); -EINVAL for a size out of range.
+ *
+ * A file larger than size_max keeps all it has until the writing place comes past size_max: there the rest,
+ * which holds the oldest chunks, is cut off. A file smaller than size_max grows when it is full. A disk that
+ * is full makes the present size the limit, until the next time around. */
 int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e);
 
 /* Appends; *id is the record's id. In memory until flushed. 0 or -errno: the event is not in the log

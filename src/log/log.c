@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/le.h"
+#include "log_internal.h"
+
+#define GROWTH_SLOTS   16u /* 1 MiB, as Windows does */
+#define SYNC_EVERY_NS  1000000000u
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int log_write_header(struct log *l)
+{
+	uint8_t bytes[128];
+	int r;
+
+	evtx_file_header_write(&l->header, bytes);
+	r = file_write(l->fd, bytes, sizeof(bytes), 0);
+	l->header_stale = r < 0;
+	l->unsynced = true;
+	return r;
+}
+
+static int sync_file(struct log *l)
+{
+	int r;
+
+	if (!l->unsynced)
+		return 0;
+	do
+		r = fdatasync(l->fd) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	if (r == 0) {
+		l->unsynced = false;
+		l->synced_at_ns = clock_ns(CLOCK_MONOTONIC);
+	}
+	return r;
+}
+
+/* ---- the next slot -------------------------------------------------------------------------------- */
+
+static int grow(struct log *l)
+{
+	uint32_t slots = l->slots + GROWTH_SLOTS < l->limit ? l->slots + GROWTH_SLOTS : l->limit;
+	int r = file_grow(l->fd, slot_offset(l->slots), slot_offset(slots));
+
+	if (is_full(r) && l->slots == 0) { /* better a tiny log than none */
+		slots = 1;
+		r = file_grow(l->fd, slot_offset(0), slot_offset(slots));
+	}
+	if (r == 0)
+		l->slots = slots;
+	return r;
+}
+
+/* The file is larger than it may be and writing has come to the limit: what is behind is the oldest. */
+static int cut_off(struct log *l, uint32_t slots)
+{
+	l->header.first_chunk = 0;
+	l->header.chunk_count = (uint16_t)(l->used < slots ? l->used : slots);
+	if (log_write_header(l) < 0)
+		return -EIO;
+	if (ftruncate(l->fd, (off_t)slot_offset(slots)) < 0)
+		return -errno;
+	l->slots = slots;
+	l->used = l->header.chunk_count;
+	return 0;
+}
+
+static int choose_slot(struct log *l, uint32_t *slot)
+{
+	uint32_t next = l->used ? (uint32_t)l->header.last_chunk + 1 : 0;
+	int r;
+
+	*slot = next;
+	if (next < l->limit && next < l->slots)
+		return 0;
+	if (next < l->limit) {
+		r = grow(l);
+		if (r == 0 || !is_full(r) || l->slots == 0)
+			return r;
+	}
+	*slot = 0;
+	return next < l->slots ? cut_off(l, next) : 0;
+}
+
+/* Gives up the chunk in the slot: first the header says so, then the slot is emptied, so that at no moment
+ * old records stand behind new ones. */
+static int empty_slot(struct log *l, uint32_t slot)
+{
+	int r;
+
+	if (slot >= l->used)
+		return 0;
+	l->header.first_chunk = (slot + 1) % l->used;
+	r = log_write_header(l);
+	return r < 0 ? r : file_write_zeroes(l->fd, EVTX_CHUNK_SIZE, slot_offset(slot));
+}
+
+static int begin_chunk(struct log *l)
+{
+	int r = choose_slot(l, &l->slot);
+
+	if (r == 0)
+		r = empty_slot(l, l->slot);
+	if (r < 0)
+		return r;
+	evtx_writer_begin(l->writer);
+	l->flushed = 0;
+	l->slot_ready = true;
+	return 0;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------- */
+
+/* The records first, then the chunk's header: who sees the header sees the records. */
+static int flush_chunk(struct log *l)
+{
+	const size_t used = evtx_writer_used(l->writer);
+	const size_t from = l->flushed ? l->flushed : EVTX_CHUNK_HEADER;
+	const uint8_t *image;
+	int r;
+
+	if (!l->slot_ready || evtx_writer_count(l->writer) == 0 || l->flushed == used)
+		return 0;
+	image = evtx_writer_seal(l->writer);
+	l->unsynced = true;
+	r = file_write(l->fd, image + from, used - from, slot_offset(l->slot) + from);
+	if (r == 0)
+		r = file_write(l->fd, image, EVTX_CHUNK_HEADER, slot_offset(l->slot));
+	if (r < 0)
+		return r;
+	if (l->flushed == 0) {
+		if (l->slot == l->used)
+			l->used++;
+		l->header.last_chunk = l->slot;
+		l->header.chunk_count = (uint16_t)l->used;
+		l->header.next_record_id = l->next_id;
+		l->header_stale = true;
+	}
+	l->flushed = used;
+	return 0;
+}
+
+int log_flush(struct log *l, int sync)
+{
+	int r = flush_chunk(l);
+
+	if (r == 0 && l->header_stale)
+		r = log_write_header(l);
+	if (r == 0 && sync)
+		r = sync_file(l);
+	return r;
+}
+
+/* The chunk is full. A sync that fails here is not lost: the owner's next one tries again. */
+static int finish_chunk(struct log *l)
+{
+	int r = log_flush(l, 0);
+
+	if (r < 0)
+		return r;
+	l->slot_ready = false;
+	if (clock_ns(CLOCK_MONOTONIC) - l->synced_at_ns >= SYNC_EVERY_NS)
+		sync_file(l);
+	return 0;
+}
+
+int log_append(struct log *l, const struct event *ev, uint64_t *id)
+{
+	const uint64_t now = clock_ns(CLOCK_REALTIME);
+
+	for (;;) {
+		int r = l->slot_ready ? 0 : begin_chunk(l);
+
+		if (r == 0)
+			r = evtx_writer_append(l->writer, ev, l->next_id, now);
+		if (r == 0)
+			break;
+		if (r != -ENOSPC || !l->slot_ready || evtx_writer_count(l->writer) == 0)
+			return r;
+		r = finish_chunk(l);
+		if (r < 0)
+			return r;
+	}
+	*id = l->next_id++;
+	l->newest_utc_ns = now;
+	return 0;
+}
+
+/* ---- opening, closing, asking --------------------------------------------------------------------- */
+
+static int set_sizes(struct log *l, uint64_t size_max, struct err *e)
+{
+	if (size_max < LOG_SIZE_MIN || size_max > UINT32_MAX)
+		return err_set(e, EINVAL, "a log of %llu bytes", (unsigned long long)size_max);
+	l->size_max = size_max;
+	l->limit = (uint32_t)((size_max - EVTX_FILE_HEADER_SIZE) / EVTX_CHUNK_SIZE);
+	return 0;
+}
+
+int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e)
+{
+	OWNED_FD owned_fd = fd;
+	OWNED(log) l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_set(e, ENOMEM, "opening the log");
+	l->fd = MOVE_FD(owned_fd);
+	r = set_sizes(l, o->size_max, e);
+	if (r == 0)
+		r = evtx_writer_new(&o->who, &l->writer, e);
+	if (r == 0)
+		r = log_recover(l, o->check_all, e);
+	if (r < 0)
+		return r;
+
+	r = log_write_header(l);
+	if (r == 0)
+		r = sync_file(l);
+	if (r == 0)
+		r = begin_chunk(l);
+	if (r < 0)
+		return err_set(e, -r, "preparing the log");
+	*ret = MOVE(l);
+	return 0;
+}
+
+/* From the file: nobody asks often enough to keep this in mind for every chunk. */
+static void oldest_record(const struct log *l, uint64_t *id, uint64_t *utc_ns)
+{
+	uint8_t record[24];
+	uint64_t at = slot_offset((uint32_t)l->header.first_chunk) + EVTX_CHUNK_HEADER;
+
+	*id = *utc_ns = 0;
+	if (l->used == 0 || file_read(l->fd, record, sizeof(record), at) < 0)
+		return;
+	*id = le64_get(record + 8);
+	*utc_ns = *id ? evtx_utc_ns(le64_get(record + 16)) : 0;
+}
+
+void log_state_get(const struct log *l, struct log_state *s)
+{
+	*s = (struct log_state){
+		.next_id = l->next_id,
+		.size = slot_offset(l->slots),
+		.size_max = l->size_max,
+		.newest_utc_ns = l->newest_utc_ns,
+		.dropped_chunks = l->dropped_chunks,
+		.recovered_records = l->recovered_records,
+	};
+	oldest_record(l, &s->first_id, &s->oldest_utc_ns);
+	if (s->first_id == 0 && evtx_writer_count(l->writer)) {
+		s->first_id = evtx_writer_first_id(l->writer);
+		s->oldest_utc_ns = l->newest_utc_ns;
+	}
+}
+
+int log_close(struct log *l, struct err *e)
+{
+	int r = log_flush(l, 1);
+
+	l->header.next_record_id = l->next_id;
+	if (r == 0)
+		r = log_write_header(l);
+	if (r == 0)
+		r = sync_file(l);
+	if (r < 0)
+		return err_set(e, -r, "closing the log");
+
+	/* Clean only when everything that it says is on the disk. */
+	l->header.flags = 0;
+	r = log_write_header(l);
+	if (r == 0)
+		r = sync_file(l);
+	return r < 0 ? err_set(e, -r, "closing the log") : 0;
+}
+
+void log_free(struct log *l)
+{
+	if (!l)
+		return;
+	evtx_writer_free(l->writer);
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What log.c and recover.c share. */
+#pragma once
+#include <stdbool.h>
+
+#include "../evtx/format.h"
+#include "file.h"
+#include "log.h"
+
+struct log {
+	int fd;               /* owned */
+	struct evtx_writer *writer; /* owned */
+	struct evtx_file_header header; /* as it is to stand in the file */
+	bool header_stale;    /* it stands there otherwise */
+	uint64_t size_max;
+	uint32_t limit;       /* slots the file may have */
+	uint32_t slots;       /* slots it has */
+	uint32_t used;        /* slots that hold or held a chunk: 0 to used - 1 */
+	uint32_t slot;        /* of the chunk being written, */
+	bool slot_ready;      /* once it is empty and in the file */
+	size_t flushed;       /* bytes of the image that the kernel has; 0 before the first */
+	bool unsynced;        /* something was written since the last sync */
+	uint64_t synced_at_ns; /* monotonic */
+	uint64_t next_id;
+	uint64_t newest_utc_ns;
+	uint64_t dropped_chunks;
+	uint64_t recovered_records;
+};
+
+/* Finds out what the file holds, mends what a crash left: fills in header (dirty), slots, used, next_id,
+ * newest_utc_ns and the two counts. With `all` every chunk is verified. */
+int log_recover(struct log *l, bool all, struct err *e);
+
+/* Writes the 128 bytes of the file header. */
+int log_write_header(struct log *l);
