@@ -166,11 +166,22 @@ static void all_field_names(struct words *names)
 			words_add(names, event_types[t].fields[i].name);
 }
 
+static bool refuse_field(const char *name, struct option_why *why)
+{
+	struct words names = { .count = 0 };
+	const char *near;
+
+	all_field_names(&names);
+	near = words_nearest(name, &names);
+	if (near)
+		return refuse(why, "unknown field '%s', did you mean '%s'?", quote(name).text, near);
+	return refuse(why, "unknown field '%s', expected a field of some event", quote(name).text);
+}
+
 static bool limit_by_item(struct ruleset *rs, const char *item, struct option_why *why)
 {
 	size_t name_length = strcspn(item, ":");
 	unsigned size = item[name_length] ? read_count(item + name_length + 1) : 0;
-	struct words names = { .count = 0 };
 	struct quoted name = { "" };
 
 	if (size == 0)
@@ -178,9 +189,7 @@ static bool limit_by_item(struct ruleset *rs, const char *item, struct option_wh
 	if (limit_field(rs, item, name_length, size))
 		return true;
 	memcpy(name.text, item, name_length);
-	all_field_names(&names);
-	return refuse(why, "unknown field '%s'%s", quote(name.text).text,
-		      hint_for(name.text, &names).text);
+	return refuse_field(name.text, why);
 }
 
 static bool set_field_sizes(struct ruleset *rs, const char *value, struct option_why *why)

@@ -37,7 +37,7 @@ void *pool_take(struct pool *p, size_t n)
 	size_t rounded = (n + align - 1) & ~(align - 1);
 	void *at;
 
-	if (rounded < n || (rounded > p->left && add_block(p, rounded) < 0))
+	if (rounded < n || ((!p->blocks || rounded > p->left) && add_block(p, rounded) < 0))
 		return NULL;
 	at = p->blocks->bytes + (p->blocks->size - p->left);
 	p->left -= rounded;

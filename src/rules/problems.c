@@ -112,7 +112,7 @@ static unsigned distance(const char *a, const char *b)
 	return row[1][m];
 }
 
-static const char *nearest(const char *unknown, const struct words *valid)
+const char *words_nearest(const char *unknown, const struct words *valid)
 {
 	unsigned best = (unsigned)strlen(unknown) / 3; /* more than a third wrong is another word */
 	const char *found = NULL;
@@ -132,7 +132,7 @@ static const char *nearest(const char *unknown, const struct words *valid)
 
 struct hint hint_for(const char *unknown, const struct words *valid)
 {
-	const char *near = nearest(unknown, valid);
+	const char *near = words_nearest(unknown, valid);
 	struct hint hint;
 	size_t n;
 

@@ -28,6 +28,9 @@ struct words {
 /* Adds a word that is not there yet. */
 void words_add(struct words *w, const char *word);
 
+/* The one that was probably meant; NULL when none is near. */
+const char *words_nearest(const char *unknown, const struct words *valid);
+
 /* Ends a message about an unknown word: ", did you mean 'Image'?" when one is near, else
  * ", expected one of ..." */
 struct hint {

@@ -25,6 +25,7 @@ struct reading {
 	XML_Parser expat;
 	unsigned depth;
 	bool too_deep;
+	struct position too_deep_at;
 	bool doctype;
 	size_t doctype_from, doctype_to; /* bytes of the document */
 };
@@ -108,6 +109,7 @@ static void XMLCALL on_open(void *data, const XML_Char *element, const XML_Char 
 
 	if (++r->depth > RULESET_DEPTH_MAX) {
 		r->too_deep = true;
+		r->too_deep_at = position_now(r);
 		XML_StopParser(r->expat, XML_FALSE);
 		return;
 	}
@@ -173,10 +175,12 @@ static int complain(const struct reading *r)
 	if (code == XML_ERROR_NO_MEMORY)
 		return -ENOMEM;
 	if (r->too_deep)
-		problem_add(r->problems, at, "elements are nested more than %u deep", RULESET_DEPTH_MAX);
+		problem_add(r->problems, r->too_deep_at, "elements are nested more than %u deep", RULESET_DEPTH_MAX);
 	else if (code == XML_ERROR_UNDEFINED_ENTITY)
 		problem_add(r->problems, at, "entities are not expanded, expected one of &lt; &gt; &amp; "
 			    "&quot; &apos; or a character number such as &#228;");
+	else if (code == XML_ERROR_NO_ELEMENTS && r->depth > 0)
+		problem_add(r->problems, at, "the file ends inside of an element");
 	else if (code == XML_ERROR_NO_ELEMENTS)
 		problem_add(r->problems, at, "no XML document here, expected <Sysmon schemaversion=\"%s\">",
 			    RULESET_SCHEMA_VERSION);
