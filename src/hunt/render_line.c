@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One readable line: when, what kind of event, who, what was done to what. */
+/* One readable line: when, the record's id, what kind of event, who, what was done to what. */
 #include "render.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "../base/own.h"
@@ -147,7 +148,7 @@ void render_line(const struct evtx_record *rec, bool colour, FILE *to)
 	char time[24];
 
 	utc_text(rec->time_utc_ns, time);
-	fprintf(to, "%s%s%s  ", colour ? FAINT : "", time, colour ? NORMAL : "");
+	fprintf(to, "%s%s %6" PRIu64 "%s  ", colour ? FAINT : "", time, rec->id, colour ? NORMAL : "");
 	put_name(line, rec->event_id, colour, to);
 	if (line) {
 		put_template(rec, line->template, to);

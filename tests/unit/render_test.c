@@ -105,13 +105,13 @@ static void a_line_says_when_who_and_what(void **state)
 
 	(void)state;
 	assert_string_equal(RENDERED(render_line(&deleted, false, to)),
-			    "2026-11-24 03:14:17.123  FileDeleteDetected  root  /usr/bin/rm[123]  "
+			    "2026-11-24 03:14:17.123      7  FileDeleteDetected  root  /usr/bin/rm[123]  "
 			    "/tmp/a<b>&\"c'\\x0A\\x1B[31m\\xE2\\x80\\xAE\n");
 	assert_string_equal(RENDERED(render_line(&connected, false, to)),
-			    "2026-11-24 03:14:17.123  NetworkConnect      alice  /usr/bin/curl[9]  "
+			    "2026-11-24 03:14:17.123      7  NetworkConnect      alice  /usr/bin/curl[9]  "
 			    "tcp out [fe80::1]:51234 -> 1.2.3.4:443  (rule web)\n");
 	assert_string_equal(RENDERED(render_line(&connected, true, to)),
-			    "\033[2m2026-11-24 03:14:17.123\033[0m  \033[34mNetworkConnect    \033[0m  "
+			    "\033[2m2026-11-24 03:14:17.123      7\033[0m  \033[34mNetworkConnect    \033[0m  "
 			    "alice  /usr/bin/curl[9]  tcp out [fe80::1]:51234 -> 1.2.3.4:443  (rule web)\n");
 }
 
@@ -121,7 +121,7 @@ static void a_foreign_record_is_shown_by_names_and_values(void **state)
 
 	(void)state;
 	assert_string_equal(RENDERED(render_line(&odd, true, to)),
-			    "\033[2m2026-11-24 03:14:17.123\033[0m  Event 4985          Other\\x1BProgram"
+			    "\033[2m2026-11-24 03:14:17.123      7\033[0m  Event 4985          Other\\x1BProgram"
 			    "  first  Twice=a  Wide=18446744073709551615  Liar=12 or so  Twice=b  second"
 			    "  Yes=true  Octal=007\n");
 	assert_non_null(strstr(RENDERED(render_text(&odd, to)), "Other\\x1BProgram, event 4985:\nfirst\nTwice: a\n"));
