@@ -26,6 +26,8 @@ NAMES = {CREATE: 'ProcessCreate', CONNECT: 'NetworkConnect', TERMINATE: 'Process
 CLOCKS_DIFFER_NS = 50_000_000
 DIFFERENCES_SHOWN = 12
 
+PARENT = 4  # where a ProcessCreate's object has the parent's process id
+
 Event = collections.namedtuple('Event', 'id pid what time guid parent_guid record')
 Operation = collections.namedtuple('Operation', 'id pid what since until how')
 
@@ -38,16 +40,18 @@ def ledger_bytes(text):
 
 def what_was_done(line, generator):
     """The object of an operation, in the form that what_was_seen() gives a record."""
+    user = line['user']
     if line['event'] in (FILE_CREATE, FILE_DELETE):
-        return (generator, ledger_bytes(line['path']))
+        return (generator, user, ledger_bytes(line['path']))
     if line['event'] == TERMINATE:
-        return (ledger_bytes(line['image']),)
+        return (ledger_bytes(line['image']), user)
     if line['event'] == CONNECT:
         source, destination = line['source'], line['destination']
-        return (generator, line['protocol'], bool(line['initiated']), ':' in source, source,
+        return (generator, user, line['protocol'], bool(line['initiated']), ':' in source, source,
                 line['source_port'], ':' in destination, destination, line['destination_port'])
     command_line = b' '.join(ledger_bytes(argument) for argument in line['argv'])
-    return (ledger_bytes(line['image']), command_line, ledger_bytes(line['cwd']), line['parent'], generator)
+    return (ledger_bytes(line['image']), user, command_line, ledger_bytes(line['cwd']), line['parent'],
+            generator)
 
 
 class Ledger:
@@ -100,16 +104,16 @@ def log_bytes(text):
 
 
 def what_was_seen(event, data):
-    image = log_bytes(data['Image'])
+    image, user = log_bytes(data['Image']), data['User']
     if event in (FILE_CREATE, FILE_DELETE):
-        return (image, log_bytes(data['TargetFilename']))
+        return (image, user, log_bytes(data['TargetFilename']))
     if event == TERMINATE:
-        return (image,)
+        return (image, user)
     if event == CONNECT:
-        return (image, data['Protocol'], data['Initiated'], data['SourceIsIpv6'], data['SourceIp'],
+        return (image, user, data['Protocol'], data['Initiated'], data['SourceIsIpv6'], data['SourceIp'],
                 data['SourcePort'], data['DestinationIsIpv6'], data['DestinationIp'],
                 data['DestinationPort'])
-    return (image, log_bytes(data['CommandLine']), log_bytes(data['CurrentDirectory']),
+    return (image, user, log_bytes(data['CommandLine']), log_bytes(data['CurrentDirectory']),
             data['ParentProcessId'], log_bytes(data['ParentImage']))
 
 
@@ -277,7 +281,7 @@ def compare_parents(tap, ledger, log, of_life):
     for event in log.events:
         if event.id != CREATE or event.pid == ledger.begin['pid']:
             continue
-        parent = event.what[3]
+        parent = event.what[PARENT]
         checked += 1
         guid = of_life.get((parent, ledger.life(parent, event.time)))
         if event.parent_guid != guid:

@@ -19,17 +19,20 @@ def at(ms):
     return SECOND * 10**9 + ms * 10**6
 
 
+def operation(event, how, pid, since, until, **more):
+    return {'event': event, 'how': how, 'pid': pid, 'user': 'nobody' if pid == CHILD else 'root',
+            'since': at(since), 'until': until and at(until), **more}
+
+
 LEDGER = [
     {'begin': 'konseki truth ledger', 'image': GENERATOR, 'directory': ROOT, 'pid': MAIN, 'since': at(0)},
-    {'event': 11, 'how': 'open', 'pid': MAIN, 'since': at(100), 'until': at(101), 'path': ROOT + '/\xff\\x41\n'},
-    {'event': 26, 'how': 'unlink', 'pid': MAIN, 'since': at(102), 'until': at(103), 'path': ROOT + '/\xff\\x41\n'},
-    {'event': 1, 'how': 'fork', 'pid': CHILD, 'since': at(200), 'until': at(203), 'parent': MAIN,
-     'image': ROOT + '/leaf', 'cwd': ROOT, 'argv': ['leaf', '', 'x y']},
-    {'event': 5, 'how': 'fork', 'pid': CHILD, 'since': at(200), 'until': at(203), 'image': ROOT + '/leaf'},
-    {'event': 3, 'how': 'connect', 'pid': MAIN, 'since': at(300), 'until': at(301), 'protocol': 'tcp',
-     'initiated': 1, 'source': '127.0.0.1', 'source_port': 4000, 'destination': '127.0.0.1',
-     'destination_port': 80},
-    {'event': 5, 'how': 'the generator', 'pid': MAIN, 'since': at(0), 'until': 0, 'image': GENERATOR},
+    operation(11, 'open', MAIN, 100, 101, path=ROOT + '/\xff\\x41\n'),
+    operation(26, 'unlink', MAIN, 102, 103, path=ROOT + '/\xff\\x41\n'),
+    operation(1, 'fork', CHILD, 200, 203, parent=MAIN, image=ROOT + '/leaf', cwd=ROOT, argv=['leaf', '', 'x y']),
+    operation(5, 'fork', CHILD, 200, 203, image=ROOT + '/leaf'),
+    operation(3, 'connect', MAIN, 300, 301, protocol='tcp', initiated=1, source='127.0.0.1',
+              source_port=4000, destination='127.0.0.1', destination_port=80),
+    operation(5, 'the generator', MAIN, 0, 0, image=GENERATOR),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -39,7 +42,8 @@ def record(number, event, ms, pid, **data):
     guid, image = process.get(pid, ('{other}', '/bin/other'))
     return {'System': {'EventID': event, 'EventRecordID': number,
                        'TimeCreated': f'2026-11-24T03:14:17.{ms:03}000000Z'},
-            'EventData': {'ProcessGuid': guid, 'ProcessId': pid, 'Image': image, **data}}
+            'EventData': {'ProcessGuid': guid, 'ProcessId': pid, 'Image': image,
+                          'User': 'nobody' if pid == CHILD else 'root', **data}}
 
 
 def start(number, ms, pid, command_line, parent, parent_guid, parent_image):
@@ -112,6 +116,7 @@ CASES = [
     ('a file of ours by a stranger', add(record(9, 26, 350, 77, TargetFilename=NAME)), 'without an operation'),
     ('another process', set_data(1, ProcessId=77), '1 times FileCreate: each'),
     ('another image', set_data(1, Image='/bin/other'), '1 times FileCreate: each'),
+    ('another user', set_data(4, User='root'), '2 times ProcessTerminate: each'),
     ('another command line', set_data(3, CommandLine='leaf x y'), '1 times ProcessCreate: each'),
     ('another parent', set_data(3, ParentProcessId=9), '1 times ProcessCreate: each'),
     ('another ParentProcessGuid', set_data(3, ParentProcessGuid='{other}'), 'ParentProcessGuids'),

@@ -333,7 +333,7 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 		loopback_up();
 	if (kind & OWN_MOUNTS)
 		MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	if (kind & UNPRIVILEGED)
+	if (w->unprivileged)
 		MUST(chown(w->home.access, NOBODY, NOBODY));
 	if (kind & PIVOTED_ROOT)
 		pivot_root_to(w);
@@ -342,7 +342,7 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 		w->home.access[0] = 0;
 	}
 	MUST(chdir(w->home.access[0] ? w->home.access : "/"));
-	if (kind & UNPRIVILEGED) {
+	if (w->unprivileged) {
 		MUST(setresgid(NOBODY, NOBODY, NOBODY));
 		MUST(setresuid(NOBODY, NOBODY, NOBODY));
 	}
@@ -383,7 +383,7 @@ static void run_worker(struct actor *a, struct worker *w)
 	}
 	if (wait_status(pid) != 0)
 		NEVER("the first process of a pid namespace failed");
-	ledger_exit(pid, own_image(), "first of its pid namespace", since);
+	ledger_exit(w, pid, own_image(), "first of its pid namespace", since);
 }
 
 /* --- The main process. --- */
@@ -410,6 +410,7 @@ static void prepare_worker(const struct actor *a, struct worker *w, unsigned num
 	size_t n;
 
 	w->number = number;
+	w->unprivileged = kind & UNPRIVILEGED;
 	snprintf(name, sizeof(name), "w%u", number);
 	path_join(w->home.access, options.directory, name);
 	path_join(w->home.report, options.directory, name);
@@ -444,7 +445,7 @@ static void run(struct actor *a)
 	}
 	for (unsigned i = 0; i < options.processes; i++) {
 		failed |= wait_status(pids[i]) != 0;
-		ledger_exit(pids[i], own_image(), "a worker", since);
+		ledger_exit(&workers[i], pids[i], own_image(), "a worker", since);
 	}
 	if (failed)
 		NEVER("a worker failed; see above");

@@ -73,13 +73,14 @@ static void write_line(struct line *l)
 		NEVER("a ledger line was cut");
 }
 
-static void put_event(struct line *l, int event, const char *how, pid_t pid, uint64_t since,
-		      uint64_t until)
+static void put_event(struct line *l, int event, const char *how, const struct worker *w, pid_t pid,
+		      uint64_t since, uint64_t until)
 {
 	start_line(l);
 	put_number(l, "event", (uint64_t)event);
 	put_text(l, "how", how);
 	put_number(l, "pid", (uint64_t)pid);
+	put_text(l, "user", w->unprivileged ? "nobody" : "root");
 	put_number(l, "since", since);
 	put_number(l, "until", until);
 }
@@ -118,7 +119,7 @@ void ledger_end(const struct actor *a)
 {
 	struct line l;
 
-	put_event(&l, EVENT_PROCESS_TERMINATE, "the generator", a->pid, opened, 0);
+	put_event(&l, EVENT_PROCESS_TERMINATE, "the generator", a->worker, a->pid, opened, 0);
 	put_text(&l, "image", image);
 	write_line(&l);
 	start_line(&l);
@@ -131,18 +132,18 @@ void ledger_file(const struct actor *a, int event, const char *how, const char *
 {
 	struct line l;
 
-	put_event(&l, event, how, a->pid, since, now());
+	put_event(&l, event, how, a->worker, a->pid, since, now());
 	put_text(&l, "path", path);
 	write_line(&l);
 }
 
-void ledger_exec(pid_t pid, pid_t parent, const char *executed, const char *cwd, size_t argc,
+void ledger_exec(const struct actor *parent, pid_t pid, const char *executed, const char *cwd, size_t argc,
 		 const char *const *argv, const char *how, uint64_t since)
 {
 	struct line l;
 
-	put_event(&l, EVENT_PROCESS_CREATE, how, pid, since, now());
-	put_number(&l, "parent", (uint64_t)parent);
+	put_event(&l, EVENT_PROCESS_CREATE, how, parent->worker, pid, since, now());
+	put_number(&l, "parent", (uint64_t)parent->pid);
 	put_text(&l, "image", executed);
 	put_text(&l, "cwd", cwd);
 	put(&l, ",\"argv\":[");
@@ -155,11 +156,11 @@ void ledger_exec(pid_t pid, pid_t parent, const char *executed, const char *cwd,
 	write_line(&l);
 }
 
-void ledger_exit(pid_t pid, const char *last_image, const char *how, uint64_t since)
+void ledger_exit(const struct worker *w, pid_t pid, const char *last_image, const char *how, uint64_t since)
 {
 	struct line l;
 
-	put_event(&l, EVENT_PROCESS_TERMINATE, how, pid, since, now());
+	put_event(&l, EVENT_PROCESS_TERMINATE, how, w, pid, since, now());
 	put_text(&l, "image", last_image);
 	write_line(&l);
 }
@@ -169,7 +170,7 @@ void ledger_connection(const struct actor *a, const struct ends *e, bool initiat
 {
 	struct line l;
 
-	put_event(&l, EVENT_NETWORK_CONNECT, how, a->pid, since, now());
+	put_event(&l, EVENT_NETWORK_CONNECT, how, a->worker, a->pid, since, now());
 	put_text(&l, "protocol", e->protocol);
 	put_number(&l, "initiated", initiated);
 	put_text(&l, "source", e->source);

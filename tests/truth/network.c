@@ -291,7 +291,7 @@ void server_stop(struct actor *a)
 	MUST(close(s->end));
 	if (wait_status(s->pid) != 0)
 		NEVER("a server failed");
-	ledger_exit(initial, own_image(), "the server", s->started);
+	ledger_exit(a->worker, initial, own_image(), "the server", s->started);
 }
 
 /* --- TCP clients. --- */

@@ -79,8 +79,8 @@ static void finish(const struct actor *a, const struct program *p, pid_t pid, co
 
 	if ((wait_status(pid) & 0xff7f) != p->status) /* without the core dump bit */
 		NEVER("an executed program ended otherwise than it was told");
-	ledger_exec(initial, a->pid, p->image, cwd(a), p->argc, p->argv, how, since);
-	ledger_exit(initial, p->image, how, since);
+	ledger_exec(a, initial, p->image, cwd(a), p->argc, p->argv, how, since);
+	ledger_exit(a->worker, initial, p->image, how, since);
 }
 
 static bool act_fork_exec(struct actor *a, const char *name)
@@ -242,9 +242,9 @@ static bool act_exec_twice(struct actor *a, const char *name)
 	initial = initial_pid(a->worker, pid);
 	if (wait_status(pid) != first.status)
 		NEVER("leaf did not execute itself");
-	ledger_exec(initial, a->pid, first.image, cwd(a), first.argc, first.argv, name, since);
-	ledger_exec(initial, a->pid, second.image, cwd(a), second.argc, second.argv, name, since);
-	ledger_exit(initial, second.image, name, since);
+	ledger_exec(a, initial, first.image, cwd(a), first.argc, first.argv, name, since);
+	ledger_exec(a, initial, second.image, cwd(a), second.argc, second.argv, name, since);
+	ledger_exit(a->worker, initial, second.image, name, since);
 	return true;
 }
 
@@ -304,7 +304,7 @@ static bool act_failed_exec(struct actor *a, const char *name)
 	initial = initial_pid(a->worker, pid);
 	if (wait_status(pid) != 5 << 8)
 		NEVER("an exec that must fail did not");
-	ledger_exit(initial, own_image(), name, since);
+	ledger_exit(a->worker, initial, own_image(), name, since);
 	return true;
 }
 
@@ -326,7 +326,7 @@ static bool act_child_with_files(struct actor *a, const char *name)
 	if (wait_status(pid) != (by_signal ? SIGKILL : 9 << 8))
 		NEVER("a child with files did not end as it should");
 	a->serial += 1000; /* the child named files too */
-	ledger_exit(initial, own_image(), name, since);
+	ledger_exit(a->worker, initial, own_image(), name, since);
 	return true;
 }
 
@@ -367,7 +367,7 @@ static bool act_orphan(struct actor *a, const char *name)
 	MUST(close(channel[1]));
 	if (wait_status(pid) != 6 << 8)
 		NEVER("the parent of an orphan did not end as it should");
-	ledger_exit(initial, own_image(), name, since);
+	ledger_exit(a->worker, initial, own_image(), name, since);
 	finish(a, &p, orphan, name, since);
 	return true;
 }

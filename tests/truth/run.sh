@@ -10,6 +10,7 @@ build=$(readlink -f "${1:-$here/../../build}")
 operations=${2:-20000}
 seed=${3:-$(date +%s)}
 konseki=$build/konseki
+log_mb=$((operations > 200000 ? 4000 : 1000)) # nothing may be overwritten
 monitor= work=
 status=0
 
@@ -34,7 +35,7 @@ trap 'exit 1' INT TERM HUP
 # Event 4 is the last thing written at start, when everything is attached.
 wait_until_watching() {
 	for _ in $(seq 300); do
-		if "$konseki" view --json "$1" 2>/dev/null | grep -q '"EventID":4,'; then
+		if "$konseki" view --json --id 4 "$1" 2>/dev/null | grep -q '"Started"'; then
 			return 0
 		fi
 		kill -0 "$monitor" 2>/dev/null || return 1
@@ -54,13 +55,13 @@ fail() {
 truth_run() {
 	label=$1 place=$2 notes=$3
 	mkdir "$place/files"
-	"$konseki" run --quiet --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
+	"$konseki" run --quiet --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
 	monitor=$!
 	if ! wait_until_watching "$notes/log.evtx"; then
 		fail "$label: konseki run watches" "$notes/tally"
 		return
 	fi
-	if ! timeout 300 "$build/tests/truth/generate" --dir "$place/files" --ledger "$notes/ledger" \
+	if ! timeout $((300 + operations / 100)) "$build/tests/truth/generate" --dir "$place/files" --ledger "$notes/ledger" \
 		--operations "$operations" --seed "$seed" >"$notes/generator" 2>&1; then
 		fail "$label: the generator ends well" "$notes/generator"
 		return
