@@ -61,7 +61,7 @@ for program in "$behaviours"/before_*; do
 	done
 done
 
-"$konseki" run --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
+"$konseki" run --quiet --size 400 --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
 monitor=$!
 started="$started $monitor"
 wait_until_watching
