@@ -167,25 +167,13 @@ class Log:
         self.last = number if self.last is None else max(self.last, number)
 
 
+TALLY_ROW = re.compile(r'^ *(\d+) .*? (\d+) +(\d+) +(\d+) +(\d+)$', re.M)
+
+
 def read_tally(text):
     """{event id: {column: number}} from the table that `konseki run` prints when it ends."""
-    ids = {name.lower(): number for number, name in NAMES.items()}
-    ids.update({'process create': 1, 'network connection detected': 3, 'process terminated': 5,
-                'file created': 11, 'file delete logged': 26})
-    columns, tally = [], {}
-    for line in text.splitlines():
-        words = re.findall(r'produced|filtered|logged|lost', line.lower())
-        if len(words) == 4:
-            columns = words
-            continue
-        row = re.match(r'\s*(\d+)?\s*(.*?)\s+([\d,]+)\s+([\d,]+)\s+([\d,]+)\s+([\d,]+)\s*$', line)
-        if not columns or not row:
-            continue
-        number = int(row[1]) if row[1] else ids.get(row[2].strip().lower())
-        if number is not None:
-            values = [int(row[i].replace(',', '')) for i in range(3, 7)]
-            tally[number] = dict(zip(columns, values))
-    return tally
+    return {int(row[0]): dict(zip(('produced', 'filtered', 'logged', 'lost'), map(int, row[1:])))
+            for row in TALLY_ROW.findall(text)}
 
 
 # --- The comparison. ---
