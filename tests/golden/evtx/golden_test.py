@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""golden_test.py MAKE_LOG DUMP: our logs under foreign readers, foreign logs under ours. Prints TAP."""
+import collections
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WINDOWS = os.path.join(HERE, 'windows')
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import foreign  # noqa: E402
+
+MAKE_LOG, DUMP = sys.argv[1:3]
+EXAMPLE = '8b41199556e2eb6fd9ea79f18a3675bb60f2f17321d584a42f0d116813d3e2e0'
+
+# Event ids and their number, lowest and highest record id.
+GROUND_TRUTH = {
+    'babyshark': ('1:7 3:1 4:1 5:2 7:11 10:2 11:3 12:4 16:2', 33),
+    'efspotato_v32': ('1:3 3:2 5:1 7:11 17:1 18:2', 20),
+    'mixed_sysmon_security_v32': ('1:3 5:1 7:1 10:11 11:1 12:1 4985:2', 20),
+    'cc0_psexec_pipes': ('1:2 11:1 13:3 17:4 18:4 22:1', 15),
+    'cc0_wmi_powerlurk': ('19:2 20:1', 3),
+    'cc0_sip_registry': ('12:13 13:14', 27),
+    'cc0_stickykey_v32': ('1:1 18:1', 2),
+    'cc0_lsassy': ('1:2 7:1 10:1 11:1 18:9', 14),
+}
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 0, (command, done.returncode, done.stderr[-1000:])
+    return done.stdout
+
+
+def read_json(path):
+    return [json.loads(line) for line in run(DUMP, path).decode().splitlines()]
+
+
+def compare_with_strangers(path, json_path):
+    """(status, what foreign.py says)."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = foreign.main(path, json_path)
+    return status, said.getvalue()
+
+
+def the_writer_makes_the_published_example_byte_for_byte(folder):
+    path = os.path.join(folder, 'example.evtx')
+    run(MAKE_LOG, path, 'example')
+    with open(path, 'rb') as f:
+        assert hashlib.sha256(f.read()).hexdigest() == EXAMPLE
+
+
+def files_of_windows_are_read_record_by_record(_):
+    for name, (histogram, count) in GROUND_TRUTH.items():
+        records = read_json(os.path.join(WINDOWS, name + '.evtx'))
+        events = collections.Counter(record['System']['EventID'] for record in records)
+        assert ' '.join(f'{k}:{v}' for k, v in sorted(events.items())) == histogram, (name, events)
+        assert len(records) == count, name
+
+
+def text_of(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def xml_and_fields_say_the_same(_):
+    for name in GROUND_TRUTH:
+        path = os.path.join(WINDOWS, name + '.evtx')
+        lines = run(DUMP, path, '--xml').decode().splitlines()
+        for xml, record in zip(lines, read_json(path), strict=True):
+            event = ElementTree.fromstring(xml)
+            data = [(d.get('Name'), d.text or '') for d in event.find(foreign.NAMESPACE + 'EventData')]
+            assert data == [(k, text_of(v)) for k, v in record['EventData'].items()], (name, xml)
+            number = event.find(f'{foreign.NAMESPACE}System/{foreign.NAMESPACE}EventRecordID').text
+            assert int(number) == record['System']['EventRecordID']
+
+
+def strangers_agree_on_files_of_windows(folder):
+    for name in GROUND_TRUTH:
+        if name.startswith('mixed'):  # Security events: their hex fields are other ones
+            continue
+        path, json_path = os.path.join(WINDOWS, name + '.evtx'), os.path.join(folder, 'windows.json')
+        with open(json_path, 'wb') as f:
+            f.write(run(DUMP, path))
+        status, said = compare_with_strangers(path, json_path)
+        assert status == 0, (name, said)
+
+
+def strangers_agree_on_5000_random_events_of_ours(folder):
+    path, json_path = os.path.join(folder, 'random.evtx'), os.path.join(folder, 'random.json')
+    run(MAKE_LOG, path, '5000', '1')
+    with open(json_path, 'wb') as f:
+        f.write(run(DUMP, path))
+    status, said = compare_with_strangers(path, json_path)
+    assert status == 0, said
+    info = run('evtxinfo', path).decode()
+    assert re.search(r'Number of records\s*: 5000\n', info), info
+    assert re.search(r'Number of recovered records\s*: 0\n', info), info
+    assert 'corrupt' not in info.lower(), info
+
+
+def one_changed_character_does_not_escape_the_comparison(folder):
+    path, json_path = os.path.join(folder, 'small.evtx'), os.path.join(folder, 'small.json')
+    run(MAKE_LOG, path, '20', '7')
+    records = read_json(path)
+    for field in ('EventData', 'System'):
+        changed = json.loads(json.dumps(records))
+        name = next(k for k, v in changed[10][field].items() if isinstance(v, str))
+        changed[10][field][name] += 'x'
+        with open(json_path, 'w', encoding='utf-8') as f:
+            f.writelines(json.dumps(record) + '\n' for record in changed)
+        status, said = compare_with_strangers(path, json_path)
+        assert status == 1 and said.count('1 differences') == 2, said
+
+
+TESTS = [
+    the_writer_makes_the_published_example_byte_for_byte,
+    files_of_windows_are_read_record_by_record,
+    xml_and_fields_say_the_same,
+    strangers_agree_on_files_of_windows,
+    strangers_agree_on_5000_random_events_of_ours,
+    one_changed_character_does_not_escape_the_comparison,
+]
+
+
+def main():
+    failed = False
+    print(f'1..{len(TESTS)}', flush=True)
+    for number, test in enumerate(TESTS, 1):
+        name = test.__name__.replace('_', ' ')
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print(f'ok {number} - {name}', flush=True)
+            except Exception as e:  # any failure is one line of TAP, with its reason
+                failed = True
+                print(f'not ok {number} - {name}')
+                print('\n'.join('# ' + line for line in f'{type(e).__name__}: {e}'.splitlines()), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
