@@ -143,7 +143,8 @@ def compare(ledger, log, tally):
             return path
 
         lines = ['Event     produced filtered logged lost']
-        lines += [f'{number:3} Some event logged {" ".join(f"{n:8}" for n in row)}' for number, row in tally.items()]
+        lines += [f"{number:3} Some event logged {row[0]:8} {row[1]:8} {row[2]:8} {row[3]:8}"
+                  for number, row in tally.items()]
         run = subprocess.run(
             [sys.executable, COMPARE, '--ledger', put('ledger', '\n'.join(map(json.dumps, ledger))),
              '--log', put('log', '\n'.join(map(json.dumps, log))), '--tally', put('tally', '\n'.join(lines))],
