@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The kernel, as far as we lean on it: each structure holds only the members that are read. Offsets and
+ * sizes are put right by libbpf when the programs are loaded (CO-RE), so order and gaps mean nothing here.
+ * A member that is not in every kernel from 5.17 on belongs into lib/flavours.bpf.h.
+ * tools/check-vmlinux compares this file with a running kernel. */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/bpf.h> /* the user-space interface: stable, so the installed one serves */
+
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* --- basics */
+typedef struct { int counter; } atomic_t;
+typedef struct { __u32 val; } kuid_t;
+typedef struct { __u32 val; } kgid_t;
+
+struct hlist_node { struct hlist_node *next, **pprev; };
+struct hlist_head { struct hlist_node *first; };
+struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
+struct list_head { struct list_head *next, *prev; };
+
+struct pt_regs {
+	unsigned long r10, r8, dx, si, di, bp, bx, cx, ax, orig_ax;
+};
+
+/* --- tasks */
+struct user_namespace { int level; };
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+	struct user_namespace *user_ns;
+};
+
+struct mm_struct {
+	atomic_t mm_users;
+	unsigned long arg_start, arg_end;
+	struct file *exe_file;
+};
+
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	int group_exit_code;
+	unsigned int flags;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct fs_struct { struct path root, pwd; };
+struct mnt_namespace;
+struct nsproxy { struct mnt_namespace *mnt_ns; };
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	atomic_t count;
+	struct fdtable *fdt;
+};
+struct seccomp { int mode; };
+struct thread_info { __u32 status; };
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	int exit_code;
+	unsigned long atomic_flags;
+	int pid, tgid;
+	struct task_struct *real_parent, *group_leader;
+	__u64 start_boottime;
+	__u64 self_exec_id;
+	const struct cred *cred;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	kuid_t loginuid;
+	unsigned int sessionid;
+	struct seccomp seccomp;
+	void *worker_private;
+};
+
+struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct linux_binprm { struct file *file; };
+
+/* --- files */
+struct qstr {
+	__u32 hash;
+	__u32 len;
+	const unsigned char *name;
+};
+struct lockref { int count; };
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+	struct lockref d_lockref;
+	union { struct hlist_node d_alias; } d_u;
+};
+struct inode {
+	unsigned short i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	__s64 i_size;
+	__u32 i_generation;
+	struct hlist_head i_dentry;
+};
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+struct file {
+	unsigned int f_mode;
+	void *private_data;
+	struct inode *f_inode;
+	struct path f_path;
+};
+struct renamedata {
+	struct dentry *old_dentry, *new_dentry;
+	unsigned int flags;
+};
+struct open_flags { int open_flag; };
+
+/* --- io_uring */
+struct io_wq_work;
+struct io_worker { struct io_wq_work *cur_work; };
+struct io_wq_work { int cancel_seq; };
+struct io_uring_cqe { __u64 user_data; __s32 res; __u32 flags; };
+struct io_ring_ctx;
+struct io_kiocb {
+	__u8 opcode;
+	struct io_wq_work work;
+};
+
+/* --- sockets */
+struct in6_addr { union { __u8 u6_addr8[16]; } in6_u; };
+struct net;
+typedef struct { struct net *net; } possible_net_t;
+struct sock_common {
+	__u32 skc_daddr, skc_rcv_saddr;
+	__u16 skc_dport, skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+	possible_net_t skc_net;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_type;
+	__u16 sk_protocol;
+	struct socket *sk_socket;
+};
+struct socket { short type; struct sock *sk; };
+struct sk_buff {
+	struct sock *sk;
+	__u16 protocol;
+	__u16 transport_header, network_header;
+	unsigned char *head;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel programs, one row each: where it runs, what it attaches to, which records need it. A program
+ * whose hook this kernel does not have (its section names it) is left out. */
+#pragma once
+#include <linux/bpf.h>
+#include <stdint.h>
+
+#include "../../schema/wire.h"
+
+enum where { EVERYWHERE, TRACEPOINTS_ONLY, FULL_ONLY };
+
+struct program_row {
+	const char *name;
+	enum where where;
+	enum bpf_attach_type attach; /* BPF_TRACE_*: through BTF; else to the root of the cgroups */
+	uint32_t records;            /* bits: 1 << KS_*; 0: always */
+};
+
+#define BIT(record) (1u << (record))
+#define FILES       (BIT(KS_FILE_CREATE) | BIT(KS_FILE_DELETE_DETECTED))
+
+/* In the order in which they are attached: processes first, so that no event comes of an unknown one. */
+static const struct program_row program_rows[] = {
+	{ "PROCESS_FORK__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
+	{ "PROCESS_CREATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
+	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
+	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
+};
+#define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
+
+/* What sensor_how() says: the first row whose program runs here. */
+static const struct {
+	unsigned record;
+	const char *program, *words;
+} how_rows[] = {
+	{ KS_PROCESS_CREATE, "PROCESS_CREATE__tp", "tracepoint sched_process_exec" },
+	{ KS_PROCESS_TERMINATE, "PROCESS_TERMINATE__tp", "tracepoint sched_process_exit" },
+	{ KS_PROCESS_FORK, "PROCESS_FORK__tp", "tracepoint sched_process_fork" },
+	{ KS_PROCESS_ALIVE, "PROCESS_ALIVE__iter", "task iterator" },
+};
