@@ -534,8 +534,14 @@ static void obey(struct engine *g)
 		case ORDER_STATUS:
 			report(g);
 			break;
+		case ORDER_NOTE:
+			if (g->rules)
+				log_error(g, "RESTART", o.name);
+			break;
 		case ORDER_STOP:
 			g->stopping = true;
+			break;
+		case ORDER_NONE:
 			break;
 		}
 		if (o.fd >= 0)

@@ -24,13 +24,18 @@ int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
 /* --- The monitor orders, the engine obeys. */
 /* Both channels outlive the monitor (the supervisor holds its ends): after it was restarted the engine
  * goes on with the same two. */
-enum order_kind { ORDER_CONFIGURE = 1, ORDER_STATUS, ORDER_STOP };
+enum order_kind {
+	ORDER_NONE,
+#define MONITOR_ORDERS(name, ...) ORDER_##name,
+#include "requests.def"
+};
 
 struct order {
 	enum order_kind kind;
 	int fd;            /* CONFIGURE: the file, or -1 for `what`; else -1. The engine's to close */
 	uint32_t what;     /* CONFIGURE without a file: ORDER_DEFAULTS or ORDER_EVERYTHING */
-	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults") */
+	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults");
+			    * NOTE: text of an event 255 */
 };
 #define ORDER_DEFAULTS   1u
 #define ORDER_EVERYTHING 2u

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor's beginning, loop and end; what it says to the engine and to the supervisor. */
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../collect/exec_watch.h"
+#include "../event/event.h"
+#include "../evtx/format.h"
+#include "host.h"
+#include "monitor_parts.h"
+#include "paths.h"
+#include "privilege.h"
+
+#define PULSE_MS    1000
+#define LAST_WAIT_MS 30000 /* for an engine that drains its last records though nobody supervises us */
+
+/* --- the log file */
+
+/* The former run's end, as far as the file tells: a log that was not closed was cut off, and the last
+ * write to it is the last that was seen. */
+static void tell_gap(int log, char *gap, size_t size)
+{
+	uint8_t head[128];
+	struct evtx_file_header h;
+	struct stat st;
+	char from[24], to[24];
+	int r;
+
+	*gap = 0;
+	if (pread(log, head, sizeof(head), 0) != sizeof(head))
+		return;
+	r = evtx_file_header_read(head, &h);
+	if ((r < 0 && r != -EILSEQ) || !(h.flags & EVTX_FILE_DIRTY) || fstat(log, &st) < 0)
+		return;
+	utc_text((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, from);
+	utc_text(now_utc_ns(), to);
+	snprintf(gap, size, "The former run was cut off: not watching from %s (last record) to %s",
+		 from, to);
+}
+
+/* Readable for the group that may read logs, where there is such a group. */
+static void give_to_log_readers(int fd)
+{
+	struct group *adm = NULL;
+	FILE *groups = fopen("/etc/group", "re");
+
+	while (groups && (adm = fgetgrent(groups)))
+		if (strcmp(adm->gr_name, "adm") == 0)
+			break;
+	if (adm && fchown(fd, 0, adm->gr_gid) < 0)
+		fprintf(stderr, "konseki: giving the log to group adm: %s\n", strerror(errno));
+	if (groups)
+		fclose(groups);
+}
+
+static int make_log_folder(struct err *e)
+{
+	OWNED_FD folder = -1;
+
+	if (mkdir(PATH_LOGS, 0750) < 0 && errno != EEXIST)
+		return err_set(e, errno, "making the folder '%s'", PATH_LOGS);
+	folder = open(PATH_LOGS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return err_set(e, errno, "opening the folder '%s'", PATH_LOGS);
+	give_to_log_readers(folder);
+	return 0;
+}
+
+static int open_log(struct monitor *m, struct err *e)
+{
+	const char *path = m->start->options->log_path;
+	struct stat st;
+
+	if (m->start->options->service && make_log_folder(e) < 0)
+		return -e->code;
+	m->log = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (m->log < 0)
+		return err_set(e, errno,
+			       "opening the log '%s' for writing (another place: --log FILE)", path);
+	if (fstat(m->log, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(e, EBADMSG, "the log '%s' is no regular file", path);
+	if (fchmod(m->log, 0640) < 0)
+		return err_set(e, errno, "setting the mode of '%s'", path);
+	give_to_log_readers(m->log);
+	tell_gap(m->log, m->held.start.gap, sizeof(m->held.start.gap));
+	return 0;
+}
+
+/* --- beginning */
+
+static int make_memory(struct monitor *m, struct err *e)
+{
+	m->memory = memfd_create("konseki memory", MFD_CLOEXEC);
+	if (m->memory < 0 || ftruncate(m->memory, ENGINE_MEMORY_BYTES) < 0)
+		return err_set(e, errno, "making the memory of engines");
+	return 0;
+}
+
+static void sensor_options_of(const struct watch_options *o, struct sensor_options *so)
+{
+	*so = (struct sensor_options){ .ring_events_bytes = o->ring_events_bytes,
+				       .ring_process_bytes = o->ring_process_bytes,
+				       .btf = o->btf };
+	/* Until the engine has read the rules everything may be wanted. */
+	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
+		so->wanted[i] = true;
+}
+
+static int make_everything(struct monitor *m, struct err *e)
+{
+	const struct watch_options *o = m->start->options;
+	struct engine_start *s = &m->held.start;
+	struct err watching = { 0 };
+	struct sensor_options so;
+
+	if (open_log(m, e) < 0 || make_memory(m, e) < 0)
+		return -e->code;
+
+	s->log_size_max = o->log_size;
+	s->announce = 1;
+	host_machine(s->machine);
+	host_name(s->computer, sizeof(s->computer));
+	s->boot_epoch_ns = host_boot_epoch_ns();
+	m->held.rules = o->rules;
+	m->rules_file = o->rules_file;
+
+	sensor_options_of(o, &so);
+	if (sensor_new(&so, &m->sensor, e) < 0)
+		return -e->code;
+	m->exec_watch = exec_watch_open(&watching);
+	if (m->exec_watch < 0) {
+		m->exec_watch = -1;
+		fprintf(stderr, "konseki: programs that live very short have no hash: %s\n",
+			watching.text);
+	}
+	if (sensor_ignore(m->sensor, (uint32_t)getpid(), e) < 0 ||
+	    sensor_ignore(m->sensor, (uint32_t)m->start->supervisor, e) < 0)
+		return -e->code;
+	return sensor_attach(m->sensor, e);
+}
+
+/* The list of descriptors in its one order: fixed ones, then those that may be missing, then the sensor's. */
+static int adopt_everything(struct monitor *m, struct err *e)
+{
+	const struct monitor_start *start = m->start;
+	const int *next = start->fds + HELD_FIXED;
+	struct sensor_options so;
+
+	if (start->count != HELD_FIXED + start->held.has_exec_watch + start->held.has_rules +
+				    start->held.sensor)
+		return err_set(e, EBADMSG, "what the supervisor held is incomplete");
+	/* Rings, counters and the lock come with the sensor and the options. */
+	close(start->fds[0]);
+	close(start->fds[1]);
+	close(start->fds[2]);
+	if (start->fds[5] != start->options->lock)
+		close(start->fds[5]);
+	m->held = start->held;
+	m->log = start->fds[3];
+	m->memory = start->fds[4];
+	m->exec_watch = start->held.has_exec_watch ? *next++ : -1;
+	m->rules_file = start->held.has_rules ? *next++ : -1;
+	sensor_options_of(start->options, &so);
+	if (sensor_adopt_take(&so, next, (int)start->held.sensor, &m->sensor, e) < 0)
+		return -e->code;
+	return sensor_ignore(m->sensor, (uint32_t)getpid(), e);
+}
+
+static int begin(struct monitor *m, struct err *e)
+{
+	int r = m->start->count ? adopt_everything(m, e) : make_everything(m, e);
+
+	if (r < 0)
+		return r;
+	m->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
+		m->wanted[i] = 1;
+	r = control_open(m, e);
+	return r < 0 ? r : privilege_reduce_monitor(e);
+}
+
+/* --- to the supervisor */
+
+void held_send(struct monitor *m)
+{
+	struct sensor_handles h;
+	int fds[MESSAGE_FDS_MAX];
+	unsigned n = HELD_FIXED;
+
+	sensor_handles(m->sensor, &h);
+	fds[0] = h.ring[0];
+	fds[1] = h.ring[1];
+	fds[2] = h.counters;
+	fds[3] = m->log;
+	fds[4] = m->memory;
+	fds[5] = m->start->options->lock;
+	m->held.start.ring_bytes[0] = h.ring_bytes[0];
+	m->held.start.ring_bytes[1] = h.ring_bytes[1];
+	m->held.start.cpus = h.cpus;
+	m->held.has_exec_watch = m->exec_watch >= 0;
+	m->held.has_rules = m->rules_file >= 0;
+	if (m->exec_watch >= 0)
+		fds[n++] = m->exec_watch;
+	if (m->rules_file >= 0)
+		fds[n++] = m->rules_file;
+	m->held.sensor = (uint32_t)sensor_descriptors(m->sensor, fds + n);
+	m->held_changed = message_send(m->start->link, REPORT_HELD, 0, &m->held, fds,
+				       n + m->held.sensor) < 0;
+}
+
+static void tell_failed(struct monitor *m, int status, const char *text)
+{
+	struct body_failed body = { .status = status };
+
+	snprintf(body.text, sizeof(body.text), "%s", text);
+	message_send(m->start->link, REPORT_FAILED, 0, &body, NULL, 0);
+}
+
+void tell_stop(struct monitor *m)
+{
+	message_send(m->start->link, REPORT_STOP, 0, NULL, NULL, 0);
+}
+
+uint64_t engine_silent_ms(const struct monitor *m)
+{
+	return m->status_asked ? now_ms() - m->status_asked_ms : 0;
+}
+
+static void pulse(struct monitor *m)
+{
+	struct body_pulse body = { (uint32_t)engine_silent_ms(m) };
+
+	message_send(m->start->link, REPORT_PULSE, 0, &body, NULL, 0);
+	if (m->held_changed)
+		held_send(m);
+	if (m->orders >= 0 && !m->stopping)
+		engine_ask_status(m);
+	control_tick(m);
+}
+
+/* --- to the engine */
+
+void engine_ask_status(struct monitor *m)
+{
+	if (m->status_asked || m->orders < 0)
+		return;
+	if (message_send(m->orders, COMMAND_STATUS, 0, NULL, NULL, 0) < 0)
+		return;
+	m->status_asked = true;
+	m->status_asked_ms = now_ms();
+}
+
+/* A file of its own position, which the engine may move as it likes, and read-only. */
+static int reopen(int fd)
+{
+	char path[64];
+
+	if (fd < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int engine_configure_take(struct monitor *m, const struct body_configure *rules, int file,
+			  struct client *by)
+{
+	OWNED_FD owned = file;
+	OWNED_FD copy = reopen(file);
+	int r;
+
+	if (m->orders < 0 || m->configuring)
+		return -EBUSY;
+	r = message_send(m->orders, COMMAND_CONFIGURE, 0, rules, &copy, copy >= 0 ? 1 : 0);
+	if (r < 0)
+		return r;
+	m->configuring = true;
+	m->configurer = by;
+	m->new_rules = *rules;
+	m->new_rules_file = MOVE_FD(owned);
+	return 0;
+}
+
+/* A new engine judges by the rules in force. */
+static void configure_new_engine(struct monitor *m)
+{
+	int r = engine_configure_take(m, &m->held.rules,
+				      m->rules_file < 0 ? -1 : reopen(m->rules_file), NULL);
+
+	if (r < 0)
+		fprintf(stderr, "konseki: giving the rules to the engine: %s\n", strerror(-r));
+}
+
+/* Into the log, as an event 255. */
+static void note(struct monitor *m, const char *text)
+{
+	struct body_reply body = { 0 };
+
+	snprintf(body.text, sizeof(body.text), "%s", text);
+	message_send(m->orders, COMMAND_NOTE, 0, &body, NULL, 0);
+}
+
+static void take_new_rules(struct monitor *m)
+{
+	if (m->rules_file >= 0)
+		close(m->rules_file);
+	m->rules_file = MOVE_FD(m->new_rules_file);
+	m->held.rules = m->new_rules;
+	held_send(m);
+}
+
+static void configured(struct monitor *m, int code, const char *text)
+{
+	bool first = !m->configured;
+
+	if (!m->configuring)
+		return;
+	m->configuring = false;
+	if (code == 0) {
+		take_new_rules(m);
+		m->configured = true;
+		m->asks.state = WATCHING;
+	} else if (m->new_rules_file >= 0) {
+		close(MOVE_FD(m->new_rules_file));
+	}
+	if (m->configurer)
+		control_configured(m, code, text);
+	else if (code < 0 && first)
+		tell_failed(m, 87, text);
+	if (code == 0 && first)
+		message_send(m->start->link, REPORT_READY, 0, NULL, NULL, 0);
+	m->configurer = NULL;
+}
+
+static void engine_gone(struct monitor *m)
+{
+	if (m->ask >= 0)
+		close(MOVE_FD(m->ask));
+	if (m->orders >= 0)
+		close(MOVE_FD(m->orders));
+	m->status_asked = false;
+	configured(m, -EPIPE, "the engine ended while it read these rules; the former ones stay");
+	if (m->stopping)
+		message_send(m->start->link, REPORT_FINAL, 0, &m->report, NULL, 0);
+}
+
+static void read_orders_answers(struct monitor *m)
+{
+	struct message a;
+	int r;
+
+	while (m->orders >= 0 &&
+	       (r = message_receive_answer(m->orders, PARTY_MONITOR_ORDERING, &a)) != 0) {
+		if (r == -EPIPE) {
+			engine_gone(m);
+		} else if (r == 1 && a.head.kind == (COMMAND_STATUS | MESSAGE_ANSWER)) {
+			m->status_asked = false;
+			m->report = a.body.report.report;
+			control_status_came(m);
+		} else if (r == 1 && a.head.kind == (COMMAND_CONFIGURE | MESSAGE_ANSWER)) {
+			configured(m, a.head.code, a.body.reply.text);
+		}
+	}
+}
+
+static void read_asks(struct monitor *m)
+{
+	struct message request;
+	int r;
+
+	while (m->ask >= 0 && (r = message_receive(m->ask, &m->asks, &request)) != 0) {
+		OWNED_FD fd = -1;
+
+		if (r == -EPIPE) {
+			close(MOVE_FD(m->ask));
+			return;
+		}
+		if (r == 1) {
+			r = answer_engine(m, &request);
+			if (message_rows[request.head.kind].answer_fds == SEND_one && r >= 0) {
+				fd = r;
+				r = 0;
+			}
+		}
+		/* A refusal is answered too, else the engine would wait for nothing. */
+		if (request.head.kind > 0 && request.head.kind < MESSAGE_KINDS)
+			message_answer(m->ask, &request, r, NULL, fd);
+	}
+}
+
+/* --- from the supervisor */
+
+static void meet_engine(struct monitor *m, struct message *t)
+{
+	struct err e;
+
+	if (t->fd_count != 2) {
+		message_close_fds(t);
+		return;
+	}
+	if (m->orders >= 0)
+		engine_gone(m);
+	if (m->ask >= 0)
+		close(m->ask);
+	m->ask = t->fds[0];
+	m->orders = t->fds[1];
+	m->engine = t->body.engine.pid;
+	m->configured = t->body.engine.adopted;
+	m->asks = (struct receiver){ .from = PARTY_ENGINE,
+				     .state = m->configured ? WATCHING : STARTING };
+	if (sensor_ignore(m->sensor, (uint32_t)m->engine, &e) < 0)
+		fprintf(stderr, "konseki: %s\n", e.text);
+	if (!m->configured)
+		configure_new_engine(m);
+	if (*t->body.engine.note)
+		note(m, t->body.engine.note);
+}
+
+/* Hooks first, so that the rings have an end and the engine's last tally is exact. */
+static void begin_stop(struct monitor *m)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	m->asks.state = STOPPING;
+	sensor_free(m->sensor);
+	m->sensor = NULL;
+	if (m->orders < 0)
+		engine_gone(m);
+	else
+		message_send(m->orders, COMMAND_STOP, 0, NULL, NULL, 0);
+}
+
+/* True: the supervisor is gone. */
+static bool read_link(struct monitor *m)
+{
+	struct message t;
+	int r;
+
+	while ((r = message_receive(m->start->link, &m->supervisor, &t)) != 0) {
+		if (r == -EPIPE)
+			return true;
+		if (r < 0)
+			continue;
+		if (t.head.kind == TELL_ENGINE && !m->stopping) {
+			meet_engine(m, &t);
+		} else {
+			message_close_fds(&t);
+			if (t.head.kind == TELL_STOP)
+				begin_stop(m);
+		}
+	}
+	return false;
+}
+
+/* --- the loop */
+
+enum { POLL_LINK, POLL_ASK, POLL_ORDERS, POLL_CONTROL, POLL_MOUNTS, POLL_CLIENTS };
+#define POLL_COUNT (POLL_CLIENTS + CLIENTS_MAX)
+
+static void wait_for_something(struct monitor *m, struct pollfd p[POLL_COUNT], int timeout_ms)
+{
+	p[POLL_LINK] = (struct pollfd){ .fd = m->start->link, .events = POLLIN };
+	p[POLL_ASK] = (struct pollfd){ .fd = m->ask, .events = POLLIN };
+	p[POLL_ORDERS] = (struct pollfd){ .fd = m->orders, .events = POLLIN };
+	p[POLL_CONTROL] = (struct pollfd){ .fd = control_has_room(m) ? m->control : -1,
+					   .events = POLLIN };
+	p[POLL_MOUNTS] = (struct pollfd){ .fd = m->mounts, .events = POLLPRI };
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		p[POLL_CLIENTS + i] =
+			(struct pollfd){ .fd = m->clients[i].fd, .events = POLLIN };
+	if (poll(p, POLL_COUNT, timeout_ms) < 0)
+		for (unsigned i = 0; i < POLL_COUNT; i++)
+			p[i].revents = 0;
+}
+
+/* Returns when the supervisor is gone. */
+static void serve(struct monitor *m)
+{
+	uint64_t pulsed_ms = 0;
+
+	for (;;) {
+		struct pollfd p[POLL_COUNT];
+		uint64_t since = now_ms() - pulsed_ms;
+
+		wait_for_something(m, p, since >= PULSE_MS ? 0 : (int)(PULSE_MS - since));
+		if (p[POLL_ASK].revents)
+			read_asks(m);
+		if (p[POLL_ORDERS].revents)
+			read_orders_answers(m);
+		if (p[POLL_MOUNTS].revents && m->exec_watch >= 0)
+			exec_watch_refresh(m->exec_watch);
+		for (unsigned i = 0; i < CLIENTS_MAX; i++)
+			if (p[POLL_CLIENTS + i].revents)
+				control_serve(m, &m->clients[i]);
+		if (p[POLL_CONTROL].revents)
+			control_accept(m);
+		if (p[POLL_LINK].revents && read_link(m))
+			return;
+		if (now_ms() - pulsed_ms >= PULSE_MS) {
+			pulse(m);
+			pulsed_ms = now_ms();
+		}
+	}
+}
+
+/* The supervisor died: nobody starts anything again, so the engine is brought to a clean end. */
+static void end_without_supervisor(struct monitor *m)
+{
+	uint64_t until = now_ms() + LAST_WAIT_MS;
+
+	begin_stop(m);
+	while (m->orders >= 0 && now_ms() < until) {
+		struct pollfd p[] = { { .fd = m->orders, .events = POLLIN },
+				      { .fd = m->ask, .events = POLLIN } };
+
+		poll(p, ARRAY_SIZE(p), PULSE_MS);
+		if (p[1].revents)
+			read_asks(m);
+		read_orders_answers(m);
+	}
+}
+
+int monitor_main(struct monitor_start *start)
+{
+	struct monitor m = {
+		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .rules_file = -1,
+		.new_rules_file = -1, .mounts = -1, .control = -1, .ask = -1, .orders = -1,
+		.supervisor = { .from = PARTY_SUPERVISOR, .state = ANY },
+	};
+	struct err e = { 0 };
+
+	prctl(PR_SET_NAME, "konseki-monitor");
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		m.clients[i].fd = -1;
+	if (begin(&m, &e) < 0) {
+		tell_failed(&m, 1, e.text);
+		sensor_free(m.sensor);
+		control_close(&m);
+		return 1;
+	}
+	held_send(&m);
+	serve(&m);
+	end_without_supervisor(&m);
+	control_close(&m);
+	return 0;
+}

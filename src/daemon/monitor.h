@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor: loads and attaches the sensor, opens for the engine what the rows of requests.def name,
+ * serves the control socket. Root with few capabilities; parses nothing a stranger wrote. */
+#pragma once
+#include "message.h"
+#include "request.h"
+
+/* What a run is given; settled before any process is started. */
+struct watch_options {
+	char log_path[256];
+	uint64_t log_size;
+	uint32_t ring_events_bytes, ring_process_bytes; /* 0: the sensor's own choice */
+	const char *btf; /* NULL: the kernel's own description of its types */
+	bool service; /* rules that are changed are stored for the next start */
+	struct body_configure rules;
+	int rules_file; /* frozen; -1: rules.what says which */
+	int lock;       /* PATH_PID, locked; every process of ours keeps it open */
+};
+
+struct monitor_start {
+	const struct watch_options *options;
+	int link;               /* to the supervisor */
+	int32_t supervisor;
+	unsigned restarts;      /* of any of our processes */
+	uint64_t since_utc_ns;
+	/* What a monitor before this one made; count 0: there was none. The descriptors are taken over. */
+	struct body_held held;
+	int fds[MESSAGE_FDS_MAX];
+	unsigned count;
+};
+
+/* Returns the exit status. */
+int monitor_main(struct monitor_start *start);

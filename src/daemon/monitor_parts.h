@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the monitor's files share; nobody else includes this. */
+#pragma once
+#include "monitor.h"
+
+#define CLIENTS_MAX 8u          /* more command lines at once wait for a place */
+
+struct client { /* a command line at the control socket */
+	int fd;
+	struct receiver receiver;
+	struct message_head asked;  /* what awaits an answer */
+	bool awaits_status;
+	uint64_t asked_ms;
+};
+
+struct monitor {
+	struct monitor_start *start;
+	struct sensor *sensor;
+	struct body_held held;
+	int log, memory, exec_watch, rules_file; /* owned; -1: none */
+	int mounts; /* mountinfo: readable when something was mounted */
+	int control;
+	bool held_changed; /* the supervisor does not know yet */
+	bool stopping;
+	uint8_t wanted[KS_RECORD_COUNT];
+
+	/* The engine. */
+	int32_t engine;
+	int ask, orders; /* -1: none runs */
+	struct receiver asks;
+	bool configured;            /* it has rules in force */
+	bool status_asked;
+	uint64_t status_asked_ms;
+	struct engine_report report; /* its latest */
+
+	/* Rules on their way into the engine. */
+	bool configuring;
+	struct body_configure new_rules;
+	int new_rules_file;
+	struct client *configurer; /* NULL: we did it ourselves */
+
+	struct client clients[CLIENTS_MAX];
+	struct receiver supervisor;
+};
+
+/* monitor.c */
+uint64_t engine_silent_ms(const struct monitor *m);
+/* Takes the file over. 0 or -errno. */
+int engine_configure_take(struct monitor *m, const struct body_configure *rules, int file,
+			  struct client *by);
+void engine_ask_status(struct monitor *m);
+void held_send(struct monitor *m);
+void tell_stop(struct monitor *m);
+
+/* monitor_answer.c: a descriptor or 0, or -errno. */
+int answer_engine(struct monitor *m, const struct message *request);
+
+/* monitor_control.c */
+int control_open(struct monitor *m, struct err *e);
+void control_close(struct monitor *m);
+bool control_has_room(const struct monitor *m);
+void control_accept(struct monitor *m);
+void control_serve(struct monitor *m, struct client *c);
+void control_status_came(struct monitor *m);
+/* Whoever waits for a status longer than the engine may take gets the latest one. */
+void control_tick(struct monitor *m);
+void control_configured(struct monitor *m, int code, const char *text);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "process_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/own.h"
+
+#define TICK_NS 10000000u /* USER_HZ is 100 on every architecture we run on */
+
+/* The name in round brackets is the process's own choice and may hold brackets and blanks, but what
+ * follows its last bracket is the kernel's: a letter and numbers, the 20th of which is the start. */
+int stat_start_ticks(const char *stat, uint64_t *ticks)
+{
+	const char *at = strrchr(stat, ')');
+	unsigned long long value;
+
+	for (unsigned skipped = 0; at && skipped < 20; skipped++)
+		at = strchr(at + 1, ' ');
+	if (!at || sscanf(at, " %llu", &value) != 1)
+		return -EBADMSG;
+	*ticks = value;
+	return 0;
+}
+
+static int has_started_at(int folder, uint64_t start_ns)
+{
+	OWNED_FD fd = openat(folder, "stat", O_RDONLY | O_CLOEXEC);
+	char text[1024];
+	uint64_t ticks;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	text[n] = 0;
+	if (stat_start_ticks(text, &ticks) < 0)
+		return -EBADMSG;
+	return ticks == start_ns / TICK_NS ? 0 : -ESRCH;
+}
+
+int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name)
+{
+	char path[32];
+	OWNED_FD folder = -1;
+	int r, fd;
+
+	/* The folder's descriptor stays with the process it was opened for, so one check is enough: when
+	 * that process ends, everything below is ESRCH, whoever gets its number. */
+	snprintf(path, sizeof(path), "/proc/%u", tgid);
+	folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	r = has_started_at(folder, start_ns);
+	if (r < 0)
+		return r;
+
+	fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
+}

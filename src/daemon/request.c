@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's side of its two channels. */
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "message.h"
+
+/* --- asking */
+
+static int ask_descriptor(int channel, uint32_t kind, const void *body)
+{
+	struct message m;
+	int r = message_ask(channel, kind, body, -1, ASK_TIMEOUT_MS, &m);
+
+	return r < 0 ? r : m.fds[0];
+}
+
+static int ask_nothing_back(int channel, uint32_t kind, const void *body)
+{
+	struct message m;
+
+	return message_ask(channel, kind, body, -1, ASK_TIMEOUT_MS, &m);
+}
+
+int ask_exe(int channel, uint32_t tgid, uint64_t start_ns)
+{
+	return ask_descriptor(channel, ASK_EXE, &(struct body_process){ start_ns, tgid, 0 });
+}
+
+int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns)
+{
+	return ask_descriptor(channel, ASK_CMDLINE, &(struct body_process){ start_ns, tgid, 0 });
+}
+
+int ask_snapshot(int channel)
+{
+	return ask_descriptor(channel, ASK_SNAPSHOT, NULL);
+}
+
+int ask_passwd(int channel)
+{
+	return ask_descriptor(channel, ASK_PASSWD, NULL);
+}
+
+int ask_services(int channel)
+{
+	return ask_descriptor(channel, ASK_SERVICES, NULL);
+}
+
+int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns)
+{
+	return ask_nothing_back(channel, ASK_WATCH, &(struct body_process){ start_ns, tgid, 0 });
+}
+
+int ask_want(int channel, const bool wanted[KS_RECORD_COUNT])
+{
+	struct body_want body;
+
+	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
+		body.wanted[i] = wanted[i];
+	return ask_nothing_back(channel, ASK_WANT, &body);
+}
+
+/* --- obeying */
+
+static const enum message_kind command_of[] = {
+#define MONITOR_ORDERS(name, ...) [ORDER_##name] = COMMAND_##name,
+#include "requests.def"
+};
+
+static enum order_kind order_of(uint32_t command)
+{
+	for (unsigned i = 1; i < ARRAY_SIZE(command_of); i++)
+		if (command_of[i] == command)
+			return (enum order_kind)i;
+	return ORDER_NONE;
+}
+
+int order_receive(int channel, struct order *o)
+{
+	struct receiver monitor = { .from = PARTY_MONITOR_ORDERING, .state = ANY };
+	struct message m;
+	int r = message_receive(channel, &monitor, &m);
+
+	if (r <= 0)
+		return r == -EPERM ? -EBADMSG : r;
+	if (m.fd_count > 1) {
+		message_close_fds(&m);
+		return -EBADMSG;
+	}
+	memset(o, 0, sizeof(*o));
+	o->kind = order_of(m.head.kind);
+	o->fd = m.fd_count ? m.fds[0] : -1;
+	if (o->kind == ORDER_CONFIGURE) {
+		o->what = m.body.configure.what;
+		memcpy(o->name, m.body.configure.name, sizeof(o->name));
+	} else if (o->kind == ORDER_NOTE) {
+		snprintf(o->name, sizeof(o->name), "%.255s", m.body.reply.text);
+	}
+	return 1;
+}
+
+/* An order waits for one answer at most, so the kind says which one is answered. */
+int order_answer(int channel, int code, const char *text)
+{
+	struct message order = { .head = { .kind = COMMAND_CONFIGURE } };
+	struct body_reply reply = { 0 };
+
+	snprintf(reply.text, sizeof(reply.text), "%s", text);
+	return message_answer(channel, &order, code, &reply, -1);
+}
+
+int order_answer_status(int channel, const struct engine_report *r)
+{
+	struct message order = { .head = { .kind = COMMAND_STATUS } };
+	struct body_report body = { *r };
+
+	return message_answer(channel, &order, 0, &body, -1);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Running: what is settled before the processes start, and what is shown when they ended. */
+#include "service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../event/event.h"
+#include "files.h"
+#include "host.h"
+#include "notify.h"
+#include "paths.h"
+#include "privilege.h"
+#include "rules_store.h"
+#include "service_parts.h"
+#include "settings.h"
+#include "supervisor.h"
+
+#define SHOWER_WAIT_MS 5000
+
+int refuse_unless_root(void)
+{
+	if (geteuid() == 0)
+		return 0;
+	fprintf(stderr, "konseki needs to be run as root, since it loads programs into the kernel. "
+			"Try: sudo konseki ...\n");
+	return STATUS_NOT_ROOT;
+}
+
+/* --- one at a time */
+
+pid_t running_pid(void)
+{
+	char text[32];
+	int pid;
+
+	if (file_read_text(PATH_PID, text, sizeof(text)) < 0 || sscanf(text, "%d", &pid) != 1 ||
+	    pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
+		return 0;
+	return pid;
+}
+
+/* All our processes keep the lock open, so it is free only when the last of them is gone. One whose
+ * supervisor died is about to end: that is waited for. */
+int lock_wait(int fd, unsigned timeout_ms)
+{
+	uint64_t until = now_ms() + timeout_ms;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (now_ms() >= until)
+			return -EBUSY;
+		usleep(50000);
+	}
+	return 0;
+}
+
+static int take_lock(struct err *e)
+{
+	OWNED_FD fd = -1;
+	pid_t running;
+	char text[32];
+	int r;
+
+	if (mkdir(PATH_RUN, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "making the folder '%s'", PATH_RUN);
+	fd = open(PATH_PID, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_set(e, errno, "opening '%s'", PATH_PID);
+	running = running_pid();
+	r = lock_wait(fd, running ? 0 : ORPHANS_MS);
+	if (r == -EBUSY && running)
+		return err_set(e, EBADMSG,
+			       "already running as process %d; only one can watch this machine. "
+			       "'konseki status' shows it", running);
+	if (r < 0)
+		return err_set(e, -r, "locking '%s'", PATH_PID);
+	snprintf(text, sizeof(text), "%d\n", getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
+		return err_set(e, errno, "writing '%s'", PATH_PID);
+	return MOVE_FD(fd);
+}
+
+/* --- what to run with */
+
+static int absolute(const char *path, char *out, size_t size, struct err *e)
+{
+	char folder[256] = "";
+
+	if (*path != '/' && !getcwd(folder, sizeof(folder)))
+		return err_set(e, errno, "finding the working directory");
+	if (snprintf(out, size, *path == '/' ? "%s%s" : "%s/%s", folder, path) >= (int)size)
+		return err_set(e, ENAMETOOLONG, "the log '%s'", path);
+	return 0;
+}
+
+static int settle_service(struct watch_options *w, struct err *e)
+{
+	struct settings s;
+
+	if (settings_load(PATH_SETTINGS, &s, e) < 0 || rules_stored(&w->rules, &w->rules_file, e) < 0)
+		return -e->code;
+	w->service = true;
+	w->btf = access(PATH_BTF, F_OK) == 0 ? PATH_BTF : NULL;
+	w->log_size = s.log_size;
+	w->ring_events_bytes = s.ring_events_bytes;
+	w->ring_process_bytes = s.ring_process_bytes;
+	return absolute(PATH_LOG, w->log_path, sizeof(w->log_path), e);
+}
+
+static int settle(const struct run_options *o, struct watch_options *w, struct err *e)
+{
+	if (o->service)
+		return settle_service(w, e);
+	w->btf = o->btf;
+	w->log_size = o->log_size ? o->log_size : LOG_SIZE_DEFAULT;
+	if (rules_of(o->config, &w->rules, &w->rules_file, e) < 0)
+		return -e->code;
+	return absolute(o->log ? o->log : LOG_NAME, w->log_path, sizeof(w->log_path), e);
+}
+
+/* --- showing events as they come, in a process of its own */
+
+struct shower {
+	const struct run_options *options;
+	const struct watch_options *watch;
+	pid_t pid;
+	int until; /* closed: show what is left and end */
+};
+
+static void show_events(const struct shower *s, int log, uint64_t after, int until)
+{
+	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	struct err e;
+	sigset_t none;
+	int r;
+
+	/* Ctrl-C is the supervisor's; what the engine still writes is to be shown. */
+	signal(SIGINT, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (privilege_seal_engine(&e) < 0) {
+		fprintf(stderr, "konseki: %s\n", e.text);
+		_exit(1);
+	}
+	r = hunt_follow(log, after, s->options->show, colour, until);
+	if (r < 0 && r != -EPIPE)
+		fprintf(stderr, "konseki: showing events: %s\n", strerror(-r));
+	fflush(NULL);
+	_exit(r < 0);
+}
+
+static void start_shower(void *context, int log)
+{
+	struct shower *s = context;
+	int pipe_ends[2];
+	uint64_t after;
+	int own;
+
+	if (s->options->show == SHOW_NOTHING || pipe2(pipe_ends, O_CLOEXEC) < 0)
+		return;
+	own = open(s->watch->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	after = hunt_newest(log);
+	fflush(NULL);
+	s->pid = fork();
+	if (s->pid == 0) {
+		close(pipe_ends[1]);
+		show_events(s, own, after, pipe_ends[0]);
+	}
+	close(own);
+	close(pipe_ends[0]);
+	s->until = pipe_ends[1];
+}
+
+static void end_shower(struct shower *s)
+{
+	uint64_t until = now_ms() + SHOWER_WAIT_MS;
+
+	if (s->pid <= 0)
+		return;
+	close(s->until);
+	while (waitpid(s->pid, NULL, WNOHANG) == 0) {
+		if (now_ms() >= until) /* a terminal that was stopped (Ctrl-S) */
+			kill(s->pid, SIGKILL);
+		usleep(10000);
+	}
+}
+
+/* --- the tally */
+
+void print_tally(FILE *to, const struct engine_report *r)
+{
+	fprintf(to, "%-44s %12s %12s %12s %8s\n", "Event", "produced", "filtered", "logged", "lost");
+	for (unsigned i = 0; i < EVENT_TYPE_COUNT; i++) {
+		const struct event_type *t = &event_types[i];
+		unsigned k = t->record;
+
+		if (!r->produced[k] && !r->logged[k] && !r->lost[k] && t->later)
+			continue;
+		fprintf(to, "%3u %-40s %12lu %12lu %12lu %8lu\n", t->id, t->title, r->produced[k],
+			r->filtered[k], r->logged[k], r->lost[k]);
+	}
+}
+
+static void tell_end(const struct supervision *s, const struct run_options *o)
+{
+	if (o->service)
+		return;
+	if (s->has_report)
+		print_tally(stderr, &s->report);
+	fprintf(stderr, "konseki: stopped, nothing is left attached\n");
+}
+
+/* --- running */
+
+static void tell_ready(void *context)
+{
+	const struct shower *s = context;
+
+	if (!s->options->service)
+		fprintf(stderr, "konseki: watching this machine (Ctrl-C ends it); log: %s\n",
+			s->watch->log_path);
+}
+
+static int tell_failed(const char *text, int status)
+{
+	char line[1100];
+
+	fprintf(stderr, "konseki: %s\n", text);
+	snprintf(line, sizeof(line), "STATUS=%s\nERRNO=1", text);
+	notify(line);
+	return status;
+}
+
+int service_run(const struct run_options *o)
+{
+	struct watch_options w = { .rules_file = -1, .lock = -1 };
+	struct shower shower = { .options = o, .watch = &w };
+	struct supervision s = { .options = &w,
+				 .foreground = !o->service,
+				 .log_opened = start_shower,
+				 .ready = tell_ready,
+				 .context = &shower };
+	struct err e = { 0 };
+	int status = refuse_unless_root();
+
+	if (status)
+		return status;
+	umask(027);
+	if (settle(o, &w, &e) < 0)
+		return tell_failed(e.text, STATUS_USAGE);
+	w.lock = take_lock(&e);
+	if (w.lock < 0)
+		return tell_failed(e.text, 1);
+	status = supervise(&s);
+	end_shower(&shower);
+	if (*s.trouble)
+		return tell_failed(s.trouble, status);
+	tell_end(&s, o);
+	return status;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../base/own.h"
+
+int size_parse(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMG";
+	unsigned long long n;
+	const char *unit;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || n > UINT64_MAX >> 30)
+		return -EINVAL;
+	if (*end) {
+		unit = strchr(units, toupper((unsigned char)*end));
+		if (!unit || end[1])
+			return -EINVAL;
+		n <<= 10 * (unit - units + 1);
+	}
+	*bytes = n;
+	return 0;
+}
+
+/* One row a setting. */
+static const struct {
+	const char *section, *name;
+	size_t offset;
+	bool wide; /* 64 bits */
+	uint64_t least, most;
+	bool power_of_two;
+} known[] = {
+	{ "log", "size", offsetof(struct settings, log_size), true, 1u << 20, 0xfffff000u, false },
+	{ "sensor", "ring", offsetof(struct settings, ring_events_bytes), false, 1u << 20, 1u << 30,
+	  true },
+	{ "sensor", "process-ring", offsetof(struct settings, ring_process_bytes), false, 1u << 16,
+	  1u << 30, true },
+};
+
+struct reading {
+	struct settings *settings;
+	char complaint[200];
+};
+
+static int complain(struct reading *r, const char *section, const char *name, const char *what)
+{
+	if (!*r->complaint)
+		snprintf(r->complaint, sizeof(r->complaint), "[%.50s] %.50s: %s", section, name, what);
+	return 0;
+}
+
+static int take(void *context, const char *section, const char *name, const char *value)
+{
+	struct reading *r = context;
+	uint64_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		uint8_t *at = (uint8_t *)r->settings + known[i].offset;
+
+		if (strcmp(section, known[i].section) != 0 || strcmp(name, known[i].name) != 0)
+			continue;
+		if (size_parse(value, &n) < 0)
+			return complain(r, section, name, "not a size (such as 256M)");
+		if (n < known[i].least || n > known[i].most)
+			return complain(r, section, name, "too small or too large");
+		if (known[i].power_of_two && (n & (n - 1)))
+			return complain(r, section, name, "not a power of two");
+		if (known[i].wide)
+			memcpy(at, &n, sizeof(n));
+		else
+			memcpy(at, &(uint32_t){ (uint32_t)n }, sizeof(uint32_t));
+		return 1;
+	}
+	return complain(r, section, name, "no such setting");
+}
+
+int settings_read(FILE *from, const char *name, struct settings *s, struct err *e)
+{
+	struct reading r = { .settings = s };
+	int line = ini_parse_file(from, take, &r);
+
+	if (line < 0)
+		return err_set(e, EIO, "reading '%s'", name);
+	if (line > 0)
+		return err_set(e, EBADMSG, "%s:%d: %s", name, line,
+			       *r.complaint ? r.complaint : "neither [section] nor name = value");
+	return 0;
+}
+
+int settings_load(const char *path, struct settings *s, struct err *e)
+{
+	FILE *from;
+	int r;
+
+	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT };
+	from = fopen(path, "re");
+	if (!from)
+		return errno == ENOENT ? 0 : err_set(e, errno, "opening '%s'", path);
+	r = settings_read(from, path, s, e);
+	fclose(from);
+	return r;
+}

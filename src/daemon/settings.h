@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* /etc/konseki/konseki.conf: everything an administrator sets besides the rules. */
+#pragma once
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../base/err.h"
+
+struct settings {
+	uint64_t log_size;           /* [log] size */
+	uint32_t ring_events_bytes;  /* [sensor] ring */
+	uint32_t ring_process_bytes; /* [sensor] process-ring */
+};
+
+#define LOG_SIZE_DEFAULT (256ull << 20)
+
+/* The defaults, then what the file says; a file that is not there says nothing. -EBADMSG with file and line
+ * for a setting that is unknown or out of its range. */
+int settings_load(const char *path, struct settings *s, struct err *e);
+/* The same from a stream. */
+int settings_read(FILE *from, const char *name, struct settings *s, struct err *e);
+
+/* "256M", "1G", "65536": 0 or -EINVAL. */
+int size_parse(const char *text, uint64_t *bytes);
