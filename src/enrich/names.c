@@ -2,6 +2,7 @@
 #include "names.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ static int by_key_then_order(const void *a, const void *b)
 /* A stream of its own over the descriptor, from the start. NULL on failure. */
 static FILE *stream_of(int fd)
 {
-	int own = dup(fd);
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	FILE *f = own >= 0 ? fdopen(own, "r") : NULL;
 
 	if (!f) {
