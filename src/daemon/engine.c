@@ -483,9 +483,12 @@ static void report(struct engine *g)
  * engine killed before this point leaves its records in the rings, where the next one finds them. */
 static void commit(struct engine *g, bool sync)
 {
-	log_flush(g->log, sync);
+	log_flush(g->log, false);
 	rings_release(g->rings);
 	*g->kept = g->tally;
+	/* The disk may take long; by now the next engine would find everything in its place. */
+	if (sync)
+		log_flush(g->log, true);
 }
 
 static void drain(struct engine *g, unsigned max)
