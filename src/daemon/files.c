@@ -11,7 +11,7 @@
 
 #include "../base/own.h"
 
-ssize_t file_read_text(const char *path, char *text, size_t size)
+ssize_t files_read_text(const char *path, char *text, size_t size)
 {
 	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
@@ -50,7 +50,7 @@ static int write_synced(const char *path, const void *bytes, size_t n, mode_t mo
 	return r;
 }
 
-int file_write(const char *path, const void *bytes, size_t n, mode_t mode)
+int files_write(const char *path, const void *bytes, size_t n, mode_t mode)
 {
 	char beside[512];
 	int r;
@@ -65,9 +65,9 @@ int file_write(const char *path, const void *bytes, size_t n, mode_t mode)
 	return r;
 }
 
-int file_write_text(const char *path, const char *text, mode_t mode)
+int files_write_text(const char *path, const char *text, mode_t mode)
 {
-	return file_write(path, text, strlen(text), mode);
+	return files_write(path, text, strlen(text), mode);
 }
 
 /* --- frozen files */
@@ -92,7 +92,7 @@ int bytes_freeze(const void *bytes, size_t n)
 	return r < 0 ? r : MOVE_FD(memory);
 }
 
-int file_freeze(int fd, size_t max)
+int files_freeze(int fd, size_t max)
 {
 	OWNED_FD memory = memfd_create("konseki rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	uint8_t bytes[65536];
@@ -118,7 +118,7 @@ int file_freeze(int fd, size_t max)
 	return r < 0 ? r : MOVE_FD(memory);
 }
 
-int file_is_frozen(int fd, size_t max)
+int files_is_frozen(int fd, size_t max)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
@@ -128,7 +128,7 @@ int file_is_frozen(int fd, size_t max)
 	return (uint64_t)st.st_size > max ? -EFBIG : 0;
 }
 
-int file_write_frozen(const char *path, int frozen, mode_t mode)
+int files_write_frozen(const char *path, int frozen, mode_t mode)
 {
 	struct stat st;
 	void *bytes;
@@ -137,11 +137,33 @@ int file_write_frozen(const char *path, int frozen, mode_t mode)
 	if (fstat(frozen, &st) < 0)
 		return -errno;
 	if (st.st_size == 0)
-		return file_write(path, "", 0, mode);
+		return files_write(path, "", 0, mode);
 	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, frozen, 0);
 	if (bytes == MAP_FAILED)
 		return -errno;
-	r = file_write(path, bytes, (size_t)st.st_size, mode);
+	r = files_write(path, bytes, (size_t)st.st_size, mode);
 	munmap(bytes, (size_t)st.st_size);
 	return r;
+}
+
+/* --- descriptors of a child */
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void files_close_all_but(int *keep, unsigned count)
+{
+	unsigned from = 3;
+
+	qsort(keep, count, sizeof(*keep), by_number);
+	for (unsigned i = 0; i < count; i++) {
+		if (keep[i] < 3)
+			continue;
+		if ((unsigned)keep[i] > from)
+			close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	close_range(from, ~0u, 0);
 }

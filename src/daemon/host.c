@@ -58,7 +58,7 @@ void host_machine(uint8_t machine[4])
 	char text[65] = "";
 	unsigned number;
 
-	if (file_read_text("/etc/machine-id", text, sizeof(text)) < 0 || strlen(text) < 8 ||
+	if (files_read_text("/etc/machine-id", text, sizeof(text)) < 0 || strlen(text) < 8 ||
 	    strspn(text, "0123456789abcdefABCDEF") < 8) {
 		host_name(text, sizeof(text));
 		snprintf(text, sizeof(text), "%08x", digest(text));
@@ -105,7 +105,7 @@ static uint64_t stored_epoch(const char *boot)
 	char text[128], of[64];
 	unsigned long long ns;
 
-	if (file_read_text(PATH_EPOCH, text, sizeof(text)) < 0 ||
+	if (files_read_text(PATH_EPOCH, text, sizeof(text)) < 0 ||
 	    sscanf(text, "%63s %llu", of, &ns) != 2 || strcmp(of, boot) != 0)
 		return 0;
 	return ns;
@@ -116,14 +116,14 @@ uint64_t host_boot_epoch_ns(void)
 	char boot[64] = "-", text[128];
 	uint64_t stored, epoch;
 
-	file_read_text("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+	files_read_text("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 	boot[strcspn(boot, "\n")] = 0;
 	stored = stored_epoch(boot);
 	epoch = boot_epoch_choose(stored, devtmpfs_birth_ns(),
 				  clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
 	if (!stored) {
 		snprintf(text, sizeof(text), "%s %llu\n", boot, (unsigned long long)epoch);
-		file_write_text(PATH_EPOCH, text, 0644);
+		files_write_text(PATH_EPOCH, text, 0644);
 	}
 	return epoch;
 }

@@ -103,7 +103,7 @@ static int copy_file(const char *from, const char *to, mode_t mode, struct err *
 	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return err_set(e, errno, "reading '%s'", from);
-	r = file_write(to, bytes, (size_t)st.st_size, mode);
+	r = files_write(to, bytes, (size_t)st.st_size, mode);
 	munmap(bytes, (size_t)st.st_size);
 	return r < 0 ? err_set(e, -r, "writing '%s'", to) : 0;
 }
@@ -123,7 +123,7 @@ static int install_program(struct err *e)
 
 static int install_text(const char *path, const char *text, mode_t mode, struct err *e)
 {
-	int r = file_write_text(path, text, mode);
+	int r = files_write_text(path, text, mode);
 
 	return r < 0 ? err_set(e, -r, "writing '%s'", path) : 0;
 }

@@ -170,7 +170,7 @@ static void control_CONFIGURE(struct monitor *m, struct client *c, struct messag
 	int r;
 
 	if (request->fd_count > 1 || (file < 0) == (rules->what == 0) ||
-	    (file >= 0 && file_is_frozen(file, RULES_MAX) < 0)) {
+	    (file >= 0 && files_is_frozen(file, RULES_MAX) < 0)) {
 		message_close_fds(request);
 		refuse_rules(c, -EINVAL, "not a file of rules");
 		return;

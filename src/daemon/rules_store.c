@@ -27,7 +27,7 @@ int rules_of(const char *path, struct body_configure *rules, int *file, struct e
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return err_set(e, errno, "opening the configuration '%s'", path);
-	*file = file_freeze(fd, RULES_MAX);
+	*file = files_freeze(fd, RULES_MAX);
 	return *file < 0 ? err_set(e, -*file, "reading the configuration '%s'", path) : 0;
 }
 
@@ -39,7 +39,7 @@ int rules_stored(struct body_configure *rules, int *file, struct err *e)
 
 	*file = -1;
 	*rules = (struct body_configure){ .what = ORDER_EVERYTHING, .name = "Everything" };
-	if (file_read_text(PATH_ORIGIN, origin, sizeof(origin)) > 0 &&
+	if (files_read_text(PATH_ORIGIN, origin, sizeof(origin)) > 0 &&
 	    sscanf(origin, "%u %n", &rules->what, &start) == 1 && start > 0) {
 		origin[strcspn(origin, "\n")] = 0;
 		snprintf(rules->name, sizeof(rules->name), "%.255s", origin + start);
@@ -64,8 +64,8 @@ int rules_store(const struct body_configure *rules, int file)
 
 	snprintf(origin, sizeof(origin), "%u %s\n", rules->what, rules->name);
 	if (file >= 0)
-		r = file_write_frozen(PATH_RULES, file, 0600);
+		r = files_write_frozen(PATH_RULES, file, 0600);
 	else
 		r = unlink(PATH_RULES) < 0 && errno != ENOENT ? -errno : 0;
-	return r < 0 ? r : file_write_text(PATH_ORIGIN, origin, 0600);
+	return r < 0 ? r : files_write_text(PATH_ORIGIN, origin, 0600);
 }

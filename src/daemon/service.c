@@ -41,7 +41,7 @@ pid_t running_pid(void)
 	char text[32];
 	int pid;
 
-	if (file_read_text(PATH_PID, text, sizeof(text)) < 0 || sscanf(text, "%d", &pid) != 1 ||
+	if (files_read_text(PATH_PID, text, sizeof(text)) < 0 || sscanf(text, "%d", &pid) != 1 ||
 	    pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
 		return 0;
 	return pid;
@@ -139,10 +139,13 @@ struct shower {
 static void show_events(const struct shower *s, int log, uint64_t after, int until)
 {
 	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	int keep[] = { log, until };
 	struct err e;
 	sigset_t none;
 	int r;
 
+	/* Above all not the hooks: they stay attached as long as anybody holds them. */
+	files_close_all_but(keep, ARRAY_SIZE(keep));
 	/* Ctrl-C is the supervisor's; what the engine still writes is to be shown. */
 	signal(SIGINT, SIG_IGN);
 	sigemptyset(&none);
@@ -171,10 +174,8 @@ static void start_shower(void *context, int log)
 	after = hunt_newest(log);
 	fflush(NULL);
 	s->pid = fork();
-	if (s->pid == 0) {
-		close(pipe_ends[1]);
+	if (s->pid == 0)
 		show_events(s, own, after, pipe_ends[0]);
-	}
 	close(own);
 	close(pipe_ends[0]);
 	s->until = pipe_ends[1];

@@ -21,7 +21,7 @@ static uint64_t pss_bytes(int32_t pid)
 	uint64_t kb;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	if (pid <= 0 || file_read_text(path, text, sizeof(text)) < 0)
+	if (pid <= 0 || files_read_text(path, text, sizeof(text)) < 0)
 		return 0;
 	line = strstr(text, "\nPss:");
 	return line && sscanf(line, "\nPss: %" SCNu64, &kb) == 1 ? kb * 1024 : 0;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../event/event.h"
+#include "files.h"
 #include "host.h"
 #include "notify.h"
 
@@ -78,27 +79,6 @@ static void give_up(struct supervisor *v, int status, const char *why)
 
 /* --- children */
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* A child keeps what it works on and nothing of the others'. */
-static void close_all_but(int *keep, unsigned count)
-{
-	unsigned from = 3;
-
-	qsort(keep, count, sizeof(*keep), by_number);
-	for (unsigned i = 0; i < count; i++) {
-		if (keep[i] < 3)
-			continue;
-		if ((unsigned)keep[i] > from)
-			close_range(from, (unsigned)keep[i] - 1, 0);
-		from = (unsigned)keep[i] + 1;
-	}
-	close_range(from, ~0u, 0);
-}
-
 /* Ctrl-C and Ctrl-Z at the terminal are for the supervisor: its children have a session of their own. */
 static void become_child(void)
 {
@@ -139,7 +119,7 @@ static void run_monitor(struct supervisor *v, int link)
 	/* Rules that were changed since are among what is held. */
 	if (o->rules_file >= 0 && !v->fd_count)
 		keep[n++] = o->rules_file;
-	close_all_but(keep, n);
+	files_close_all_but(keep, n);
 	_exit(monitor_main(&start));
 }
 
@@ -163,7 +143,7 @@ static void run_engine(struct supervisor *v, int ask, int orders)
 	keep[n++] = orders;
 	if (start.exec_watch >= 0)
 		keep[n++] = start.exec_watch;
-	close_all_but(keep, n);
+	files_close_all_but(keep, n);
 	prctl(PR_SET_NAME, "konseki-engine");
 	_exit(engine_main(&start));
 }
