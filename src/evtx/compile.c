@@ -233,17 +233,12 @@ static int add_xml_text(struct evtx_compiler *c, const char *text)
 	return add_xml(c, text, (uint32_t)strlen(text));
 }
 
-static const char *entity_of(char ch)
-{
-	return ch == '&' ? "&amp;" : ch == '<' ? "&lt;" : ch == '>' ? "&gt;" : ch == '"' ? "&quot;" : NULL;
-}
-
 static int add_xml_escaped(struct evtx_compiler *c, const char *text)
 {
 	int r = 0;
 
 	for (; *text && r == 0; text++) {
-		const char *entity = entity_of(*text);
+		const char *entity = xml_entity(*text);
 
 		r = entity ? add_xml_text(c, entity) : add_xml(c, text, 1);
 	}

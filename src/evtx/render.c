@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reader_internal.h"
+#include "utf16.h"
 
 static char *xml_room(struct evtx_reader *r, size_t n)
 {
@@ -37,18 +38,13 @@ static int xml_add(struct evtx_reader *r, const char *text, size_t n)
 	return 0;
 }
 
-static const char *entity_of(char c)
-{
-	return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : NULL;
-}
-
 static int xml_add_escaped(struct evtx_reader *r, const char *text, size_t n)
 {
 	size_t done = 0;
 	int ret = 0;
 
 	for (size_t i = 0; i < n && ret == 0; i++) {
-		const char *entity = entity_of(text[i]);
+		const char *entity = xml_entity(text[i]);
 
 		if (!entity)
 			continue;

@@ -204,3 +204,21 @@ char *utf16_to_utf8(const uint8_t *from, size_t units, char *out)
 	}
 	return out;
 }
+
+const char *xml_entity(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\r':
+		return "&#13;";
+	default:
+		return NULL;
+	}
+}

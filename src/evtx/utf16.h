@@ -21,5 +21,8 @@ char *utf16_to_utf8(const uint8_t *from, size_t units, char *out);
 /* Is this what utf16_from_utf8() makes? */
 bool utf16_is_clean(const uint8_t *from, size_t units);
 
+/* How XML writes a character that it gives a meaning, NULL for others. A bare CR would be read as LF. */
+const char *xml_entity(char c);
+
 /* One character as XML can carry it, by the same rules; at most UTF8_PER_UNIT bytes. */
 char *utf8_put(uint32_t c, char *out);
