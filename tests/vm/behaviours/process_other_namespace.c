@@ -21,8 +21,7 @@ static void run_outside(void)
 static void run_inside(void)
 {
 	own_mounts();
-	MUST(mount("tmpfs", "bin", "tmpfs", 0, NULL));
-	copy_self("bin/program", "inside");
+	MUST(mount("other", "bin", NULL, MS_BIND, NULL));
 	become(program, "again");
 }
 
@@ -32,7 +31,9 @@ void behave(int argc, char **argv)
 	if (argc > 1)
 		return;
 	make_directory("bin");
+	make_directory("other");
 	copy_self("bin/program", "outside");
+	copy_self("other/program", "inside");
 	MUST(realpath("bin/program", program) ? 0 : -1);
 	say("inside", "%d", child(run_inside));
 	say("outside", "%d", child(run_outside));
