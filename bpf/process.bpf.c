@@ -4,6 +4,7 @@
 #include "vmlinux.h"
 
 #include "lib/emit.bpf.h"
+#include "lib/file.bpf.h"
 #include "lib/flavours.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/task.bpf.h"
@@ -31,18 +32,6 @@ int BPF_PROG(PROCESS_FORK__tp, struct task_struct *parent, struct task_struct *c
 	rec.child_exec_id = child->self_exec_id;
 	emit_fixed(&rec.hdr, KS_PROCESS_FORK, sizeof(rec));
 	return 0;
-}
-
-static __always_inline void file_id_fill(struct ks_file_id *id, const struct inode *inode)
-{
-	id->ino = inode->i_ino;
-	id->size = inode->i_size;
-	id->mtime_ns = inode_mtime_ns(inode);
-	id->ctime_ns = inode_ctime_ns(inode);
-	id->dev = inode->i_sb->s_dev;
-	id->generation = inode->i_generation;
-	id->nlink = inode->i_nlink;
-	id->fs_magic = inode->i_sb->s_magic;
 }
 
 static __always_inline void parent_fill(struct ks_rec_PROCESS_CREATE *rec, const struct task_struct *task)
@@ -199,6 +188,6 @@ int PROCESS_ALIVE__iter(struct bpf_iter__task *ctx)
 	rec->hdr.flags = flags;
 	rec->hdr.size = d->size;
 	bpf_seq_write(ctx->meta->seq, rec, d->size & (KS_RECORD_MAX - 1));
-	*(volatile __u32 *)&d->busy = 0;
+	draft_drop(d);
 	return 0;
 }

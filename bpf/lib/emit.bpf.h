@@ -159,6 +159,11 @@ static __always_inline struct draft *draft_take(void)
 	return NULL;
 }
 
+static __always_inline void draft_drop(struct draft *d)
+{
+	*(volatile __u32 *)&d->busy = 0;
+}
+
 /* The draft of a record whose fixed part has this size, zeroed but for the header; NULL: lost and counted. */
 static __always_inline struct draft *emit_begin(__u32 type, __u32 fixed, const struct ks_who *who)
 {
@@ -227,5 +232,5 @@ static __always_inline void emit_end(struct draft *d, __u32 type)
 		size = KS_RECORD_MAX;
 	if (bpf_ringbuf_output(ring, d->record, size, wake_up(ring)) < 0)
 		count_lost(type);
-	*(volatile __u32 *)&d->busy = 0;
+	draft_drop(d);
 }

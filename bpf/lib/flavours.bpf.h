@@ -35,6 +35,8 @@ struct btrfs_inode___until_6_8 { struct timespec64 i_otime; };
 struct btrfs_inode___since_6_9 { __u64 i_otime_sec; __u32 i_otime_nsec; };
 struct ovl_inode { struct inode vfs_inode; struct dentry *__upperdentry; };
 
+struct dentry___since_6_8 { struct hlist_head d_children; struct hlist_node d_sib; };
+
 #pragma clang attribute pop
 
 #define NS_PER_S 1000000000ull
@@ -146,4 +148,15 @@ static __always_inline __u64 inode_birth_ns(const struct inode *inode)
 		return 0;
 	}
 	return 0;
+}
+
+/* The children of a directory in the cache. Only asked for where the change time tracepoints are (6.13). */
+static __always_inline const struct hlist_node *dentry_first_child(const struct dentry *dentry)
+{
+	return BPF_CORE_READ((const struct dentry___since_6_8 *)dentry, d_children.first);
+}
+
+static __always_inline const struct dentry *dentry_of_sibling(const struct hlist_node *node)
+{
+	return (const void *)node - bpf_core_field_offset(struct dentry___since_6_8, d_sib);
 }

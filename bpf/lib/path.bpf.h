@@ -25,6 +25,12 @@ static __always_inline const struct mount *mount_of(const struct vfsmount *mnt)
 	return (const void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* From a link in the list of an inode's names. */
+static __always_inline const struct dentry *dentry_of_alias(const struct hlist_node *node)
+{
+	return (const void *)node - bpf_core_field_offset(struct dentry, d_u.d_alias);
+}
+
 /* Puts "/name" before what is there. Of a name that does not fit, its end is kept. */
 static __always_inline void walk_put(struct walk *w, const unsigned char *name, __u32 length)
 {
@@ -74,15 +80,20 @@ static long walk_step(__u32 i, struct walk *w)
 	}
 	walk_put(w, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
 	w->dentry = parent;
-	return w->done;
+	return w->done & 1; /* the verifier wants to see that it is no more */
+}
+
+static __always_inline const struct vfsmount *mount_vfs(const struct mount *mount)
+{
+	return (const void *)mount + bpf_core_field_offset(struct mount, mnt);
 }
 
 static __always_inline void walk_begin(struct walk *w, struct draft *d, const struct dentry *dentry,
-				       const struct vfsmount *mnt)
+				       const struct mount *mount)
 {
 	w->dentry = dentry;
-	w->mount = mnt ? mount_of(mnt) : NULL;
-	w->mount_root = mnt ? BPF_CORE_READ(mnt, mnt_root) : NULL;
+	w->mount = mount;
+	w->mount_root = mount ? BPF_CORE_READ(mount, mnt.mnt_root) : NULL;
 	w->buffer = d->walk;
 	w->at = WALK_SIZE;
 	w->flags = 0;
@@ -128,7 +139,7 @@ static __always_inline struct ks_text emit_path(struct draft *d, const struct pa
 
 	if (path_is_nameless(path))
 		return emit_text(d, path->dentry->d_name.name, path->dentry->d_name.len & NAME_MASK);
-	walk_begin(&w, d, path->dentry, path->mnt);
+	walk_begin(&w, d, path->dentry, mount_of(path->mnt));
 	return walk_end(&w, d, flags);
 }
 

@@ -25,6 +25,21 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_CREATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
+	/* What notes comes after what forgets. */
+	{ "FILE_CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "FILE_UNLINK__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_DELETE_DETECTED) },
+	{ "FILE_UNLINK__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_DELETE_DETECTED) },
+	{ "FILE_RENAME__done", FULL_ONLY, BPF_TRACE_FEXIT, FILES },
+	{ "FILE_RENAME__intent", FULL_ONLY, BPF_TRACE_FENTRY, FILES },
+	{ "FILE_LINK__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
+	{ "FILE_LINK__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) },
+	{ "FILE_MKNOD__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
+	{ "FILE_MKNOD__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) },
+	{ "FILE_CREATE__open", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
+	{ "FILE_CREATE__open_by_handle", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -37,4 +52,10 @@ static const struct {
 	{ KS_PROCESS_TERMINATE, "PROCESS_TERMINATE__tp", "tracepoint sched_process_exit" },
 	{ KS_PROCESS_FORK, "PROCESS_FORK__tp", "tracepoint sched_process_fork" },
 	{ KS_PROCESS_ALIVE, "PROCESS_ALIVE__iter", "task iterator" },
+	{ KS_FILE_CREATE, "FILE_CREATE__open", "function exits of open, rename, link and mknod" },
+	{ KS_FILE_CREATE, "FILE_TOUCH__set", "tracepoints of system call exit and inode change time" },
+	{ KS_FILE_CREATE, "FILE_CALL__exit", "tracepoint of system call exit (open only)" },
+	{ KS_FILE_DELETE_DETECTED, "FILE_UNLINK__done", "function exits of unlink and rename" },
+	{ KS_FILE_DELETE_DETECTED, "FILE_TOUCH__set",
+	  "tracepoints of system call exit and inode change time" },
 };

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Files, on kernels that let functions be hooked. The security hooks stand where the object and the mount by
+ * which it was reached are known, the vfs functions where the outcome is: one notes, the other tells. That
+ * they agree on the dentry keeps out what a stacked file system does to the one beneath it. System calls of
+ * every kind and io_uring come by here. */
+#include "vmlinux.h"
+
+#include "lib/file.bpf.h"
+
+char licence[] SEC("license") = "Dual MIT/GPL";
+
+#define ERR_MIN 0xfffffffffffff001ull /* IS_ERR() */
+
+/* What the current task is about to do. Pointers are compared, never followed: what they pointed to may be
+ * gone. */
+struct intent {
+	__u64 dentry; /* 0: nothing */
+	__u64 mnt;
+	struct ks_file_id gone; /* the file that will be no more */
+	__u32 goes;             /* is there one? */
+	__u32 flags;            /* of rename */
+	__u64 other_mnt;        /* of rename: where the second goes by an exchange */
+	__u32 moves;            /* is what comes there a regular file? */
+	__u32 spare;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct intent);
+} intents SEC(".maps");
+
+static __always_inline struct intent *intent_begin(const struct dentry *dentry, const struct path *dir)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct intent *in;
+
+	if (task->flags & PF_KTHREAD || is_ignored(task))
+		return NULL;
+	in = bpf_task_storage_get(&intents, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!in) {
+		count_missed();
+		return NULL;
+	}
+	in->dentry = (__u64)dentry;
+	in->mnt = (__u64)dir->mnt;
+	in->goes = 0;
+	return in;
+}
+
+/* What was noted about this dentry, if the function that acted on it succeeded; noted no more. */
+static __always_inline struct intent *intent_end(const struct dentry *dentry, int error)
+{
+	struct intent *in = bpf_task_storage_get(&intents, bpf_get_current_task_btf(), NULL, 0);
+
+	if (!in || in->dentry != (__u64)dentry)
+		return NULL;
+	in->dentry = 0;
+	return error ? NULL : in;
+}
+
+static __always_inline void intent_replaces(struct intent *in, const struct dentry *dentry)
+{
+	const struct inode *inode = dentry->d_inode;
+
+	if (!inode || !is_regular(inode))
+		return;
+	file_id_fill(&in->gone, inode);
+	in->goes = 1;
+}
+
+/* --- unlink */
+
+SEC("fentry/security_path_unlink")
+int BPF_PROG(FILE_UNLINK__intent, const struct path *dir, struct dentry *dentry)
+{
+	struct intent *in = intent_begin(dentry, dir);
+
+	if (in)
+		intent_replaces(in, dentry);
+	return 0;
+}
+
+SEC("fexit/vfs_unlink")
+int BPF_PROG(FILE_UNLINK__done, void *idmap, struct inode *dir, struct dentry *dentry, void *delegated,
+	     int error)
+{
+	struct intent *in = intent_end(dentry, error);
+
+	if (in && in->goes) {
+		struct place place = { .dentry = dentry, .mnt = (const void *)in->mnt };
+
+		emit_file_delete(bpf_get_current_task_btf(), &place, &in->gone, KS_HOW_UNLINK, 0);
+	}
+	return 0;
+}
+
+/* --- rename */
+
+SEC("fentry/security_path_rename")
+int BPF_PROG(FILE_RENAME__intent, const struct path *old_dir, struct dentry *old_dentry,
+	     const struct path *new_dir, struct dentry *new_dentry, unsigned int flags)
+{
+	const struct inode *moved = old_dentry->d_inode, *replaced = new_dentry->d_inode;
+	struct intent *in;
+
+	if (moved == replaced) /* two names of one file: nothing will happen */
+		return 0;
+	in = intent_begin(old_dentry, new_dir);
+	if (!in)
+		return 0;
+	in->moves = is_regular(moved);
+	in->flags = flags;
+	in->other_mnt = (__u64)old_dir->mnt;
+	intent_replaces(in, new_dentry);
+	return 0;
+}
+
+/* By now the dentries have changed places: the old one stands under the new name. */
+SEC("fexit/vfs_rename")
+int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct dentry *moved = rd->old_dentry, *other = rd->new_dentry;
+	struct intent *in = intent_end(moved, error);
+	struct place place = {};
+
+	if (!in)
+		return 0;
+	place.dentry = moved;
+	place.mnt = (const void *)in->mnt;
+	if (in->goes && !(in->flags & RENAME_EXCHANGE))
+		emit_file_delete(task, &place, &in->gone, KS_HOW_REPLACE, 0);
+	if (in->moves)
+		emit_file_create(task, &place, moved->d_inode, KS_HOW_RENAME, 0);
+	if (in->goes && in->flags & RENAME_EXCHANGE) {
+		place.dentry = other;
+		place.mnt = (const void *)in->other_mnt;
+		emit_file_create(task, &place, other->d_inode, KS_HOW_RENAME, 0);
+	}
+	return 0;
+}
+
+/* --- link and mknod */
+
+SEC("fentry/security_path_link")
+int BPF_PROG(FILE_LINK__intent, struct dentry *old_dentry, const struct path *new_dir,
+	     struct dentry *new_dentry)
+{
+	if (is_regular(old_dentry->d_inode))
+		intent_begin(new_dentry, new_dir);
+	return 0;
+}
+
+SEC("fexit/vfs_link")
+int BPF_PROG(FILE_LINK__done, struct dentry *old_dentry, void *idmap, struct inode *dir,
+	     struct dentry *new_dentry, void *delegated, int error)
+{
+	struct intent *in = intent_end(new_dentry, error);
+
+	if (in) {
+		struct place place = { .dentry = new_dentry, .mnt = (const void *)in->mnt };
+
+		emit_file_create(bpf_get_current_task_btf(), &place, old_dentry->d_inode, KS_HOW_LINK, 0);
+	}
+	return 0;
+}
+
+/* mknod(2) of a regular file; an open comes by the first of the two only. */
+SEC("fentry/security_path_mknod")
+int BPF_PROG(FILE_MKNOD__intent, const struct path *dir, struct dentry *dentry)
+{
+	intent_begin(dentry, dir);
+	return 0;
+}
+
+SEC("fexit/vfs_create")
+int BPF_PROG(FILE_MKNOD__done, void *idmap, struct inode *dir, struct dentry *dentry, unsigned short mode,
+	     bool exclusive, int error)
+{
+	struct intent *in = intent_end(dentry, error);
+
+	if (in) {
+		struct place place = { .dentry = dentry, .mnt = (const void *)in->mnt };
+
+		emit_file_create(bpf_get_current_task_btf(), &place, dentry->d_inode, KS_HOW_CREATE, 0);
+	}
+	return 0;
+}
+
+/* --- open */
+
+static __always_inline void opened(const struct open_flags *op, const struct file *file)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct inode *inode;
+	struct place place = {};
+	bool created;
+
+	if ((__u64)file >= ERR_MIN)
+		return;
+	created = file->f_mode & FMODE_CREATED;
+	if (!created && (op->open_flag & (O_TRUNC | O_PATH | TMPFILE_FLAG)) != O_TRUNC)
+		return;
+	inode = file->f_inode;
+	if (!is_regular(inode) || (!created && is_pseudo(inode)))
+		return;
+	if (task->flags & PF_KTHREAD || is_ignored(task))
+		return;
+	place.dentry = file->f_path.dentry;
+	place.mnt = file->f_path.mnt;
+	emit_file_create(task, &place, inode, created ? KS_HOW_CREATE : KS_HOW_TRUNCATE, 0);
+}
+
+SEC("fexit/do_filp_open")
+int BPF_PROG(FILE_CREATE__open, int at, void *name, const struct open_flags *op, struct file *file)
+{
+	opened(op, file);
+	return 0;
+}
+
+SEC("fexit/do_file_open_root")
+int BPF_PROG(FILE_CREATE__open_by_handle, const struct path *root, const char *name,
+	     const struct open_flags *op, struct file *file)
+{
+	opened(op, file);
+	return 0;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Files, on kernels that allow tracepoints only. Opens are seen when the call returns, by the file behind
+ * the descriptor. What changes names is seen where the kernel sets the change time of the inodes: there the
+ * file still has its old names, which are noted; when the call returns, those that are gone or elsewhere tell
+ * what happened. What a stacked file system does to the one beneath it comes first and is passed over: the
+ * file system whose inode was touched last is the one that the call was about. */
+#include "vmlinux.h"
+
+#include "lib/file.bpf.h"
+#include "lib/mounts.bpf.h"
+#include "lib/syscall.bpf.h"
+
+char licence[] SEC("license") = "Dual MIT/GPL";
+
+#define FILES        4 /* noted of one operation: what is moved and replaced, of two stacked file systems */
+#define DIRECTORIES  4
+#define ALIASES      4 /* names in use of one file */
+#define ALIASES_READ 256
+#define CHILDREN_READ 4096
+
+#define AT_FDCWD (-100)
+
+struct alias {
+	__u64 dentry;
+	__u64 parent;
+	__u64 name_hash; /* and length */
+};
+
+/* A file whose change time was set, as it was then. Pointers are compared; followed are only those of what
+ * the file system cannot have let go. */
+struct touched {
+	__u64 inode;
+	__u64 sb;
+	struct ks_file_id id;
+	struct alias aliases[ALIASES];
+	__u32 alias_count;
+	__u32 name_length;
+	__u8 name[NAME_MASK + 1]; /* of the first alias */
+};
+
+struct operation {
+	__u64 sb; /* of what was touched last */
+	__u32 whiteout; /* something was touched that is neither file nor directory */
+	__u32 kind;
+	__u64 directories[DIRECTORIES];
+	__u32 directory_count;
+	__u32 file_count;
+	struct touched files[FILES];
+};
+
+/* Of system calls: what the task is doing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct operation);
+} operations SEC(".maps");
+
+/* --- noting */
+
+struct alias_walk {
+	const struct hlist_node *node;
+	struct touched *file;
+};
+
+static long alias_step(__u32 i, struct alias_walk *w)
+{
+	const struct hlist_node *node = w->node;
+	struct touched *file = w->file;
+	const struct dentry *dentry;
+	__u32 n = file->alias_count;
+
+	if (!node || n >= ALIASES)
+		return 1;
+	w->node = BPF_CORE_READ(node, next);
+	dentry = dentry_of_alias(node);
+	/* Whoever is about to change a name holds it. */
+	if (BPF_CORE_READ(dentry, d_lockref.count) <= 0 || !BPF_CORE_READ(dentry, d_hash.pprev))
+		return 0;
+	file->aliases[n & (ALIASES - 1)] = (struct alias){
+		.dentry = (__u64)dentry,
+		.parent = (__u64)BPF_CORE_READ(dentry, d_parent),
+		.name_hash = BPF_CORE_READ(dentry, d_name.hash) |
+			     (__u64)BPF_CORE_READ(dentry, d_name.len) << 32,
+	};
+	file->alias_count = n + 1;
+	return 0;
+}
+
+/* The first alias's name is kept, since nobody keeps the dentry of what is deleted. */
+static __always_inline void note_names(struct touched *file, const struct inode *inode)
+{
+	struct alias_walk w = { .node = BPF_CORE_READ(inode, i_dentry.first), .file = file };
+	const struct dentry *first;
+
+	file->alias_count = 0;
+	bpf_loop(ALIASES_READ, alias_step, &w, 0);
+	if (!file->alias_count)
+		return;
+	first = (const void *)file->aliases[0].dentry;
+	file->name_length = BPF_CORE_READ(first, d_name.len) & NAME_MASK;
+	bpf_probe_read_kernel(file->name, bounded(file->name_length, NAME_MASK + 1),
+			      BPF_CORE_READ(first, d_name.name));
+}
+
+/* Only the first touch of a file shows it as it was. */
+static __always_inline void note_file(struct operation *op, const struct inode *inode)
+{
+	struct touched *file;
+
+	for (__u32 i = 0; i < FILES; i++)
+		if (i < op->file_count && op->files[i].inode == (__u64)inode)
+			return;
+	file = &op->files[op->file_count & (FILES - 1)];
+	op->file_count++;
+	file->inode = (__u64)inode;
+	file->sb = (__u64)BPF_CORE_READ(inode, i_sb);
+	file_id_read(&file->id, inode);
+	/* The tracepoint may come after the time was set: then the former one is gone. */
+	file->id.ctime_ns = 0;
+	note_names(file, inode);
+}
+
+/* overlayfs does not touch a file of a lower layer that it hides or lets another one replace. But whoever does
+ * that holds its dentry, so it is among those of the directory that are in use. */
+struct child_walk {
+	const struct hlist_node *node;
+	struct operation *op;
+};
+
+static long child_step(__u32 i, struct child_walk *w)
+{
+	const struct hlist_node *node = w->node;
+	const struct dentry *dentry;
+	const struct inode *inode;
+
+	if (!node)
+		return 1;
+	w->node = BPF_CORE_READ(node, next);
+	dentry = dentry_of_sibling(node);
+	if (BPF_CORE_READ(dentry, d_lockref.count) <= 0)
+		return 0;
+	inode = BPF_CORE_READ(dentry, d_inode);
+	if (inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG)
+		note_file(w->op, inode);
+	return 0;
+}
+
+static __always_inline void note_children(struct operation *op, const struct inode *directory)
+{
+	struct child_walk w = { .op = op };
+	const struct hlist_node *alias = BPF_CORE_READ(directory, i_dentry.first);
+
+	if (!alias)
+		return;
+	w.node = dentry_first_child(dentry_of_alias(alias));
+	if (bpf_loop(CHILDREN_READ, child_step, &w, 0) == CHILDREN_READ && w.node)
+		count_missed();
+}
+
+static __always_inline void note_directory(struct operation *op, const struct inode *inode)
+{
+	if (op->directory_count &&
+	    op->directories[(op->directory_count - 1) & (DIRECTORIES - 1)] == (__u64)inode)
+		return;
+	op->directories[op->directory_count & (DIRECTORIES - 1)] = (__u64)inode;
+	op->directory_count++;
+	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC &&
+	    (op->kind == RENAME || (op->kind == UNLINK && op->whiteout)))
+		note_children(op, inode);
+}
+
+static __always_inline void note(struct operation *op, const struct inode *inode)
+{
+	__u16 type = inode->i_mode & S_IFMT;
+
+	op->sb = (__u64)inode->i_sb;
+	if (type == S_IFDIR)
+		note_directory(op, inode);
+	else if (type == S_IFREG || type == 0) /* 0: being made */
+		note_file(op, inode);
+	else
+		op->whiteout = 1;
+}
+
+static __always_inline bool changes_names(__u8 kind)
+{
+	return kind == UNLINK || kind == RENAME || kind == LINK || kind == MKNOD || kind == OPENAT2;
+}
+
+/* Every write to a file comes by here: most must leave soon. */
+static __always_inline int touched(const struct inode *inode)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct operation *op;
+	__u8 kind;
+
+	if (task->flags & PF_KTHREAD)
+		return 0;
+	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
+	if (!changes_names(kind))
+		return 0;
+	op = bpf_task_storage_get(&operations, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!op) {
+		count_missed();
+		return 0;
+	}
+	op->kind = kind;
+	note(op, inode);
+	return 0;
+}
+
+SEC("tp_btf/inode_set_ctime_to_ts")
+int BPF_PROG(FILE_TOUCH__set, struct inode *inode)
+{
+	return touched(inode);
+}
+
+SEC("tp_btf/ctime_ns_xchg")
+int BPF_PROG(FILE_TOUCH__exchange, struct inode *inode)
+{
+	return touched(inode);
+}
+
+SEC("tp_btf/ctime_xchg_skip")
+int BPF_PROG(FILE_TOUCH__skip, struct inode *inode)
+{
+	return touched(inode);
+}
+
+/* --- telling */
+
+enum fate { SAME, GONE, MOVED };
+
+static __always_inline enum fate fate_of(const struct alias *alias, __u64 inode)
+{
+	const struct dentry *dentry = (const void *)alias->dentry;
+
+	if ((__u64)BPF_CORE_READ(dentry, d_inode) != inode || !BPF_CORE_READ(dentry, d_hash.pprev))
+		return GONE;
+	if ((__u64)BPF_CORE_READ(dentry, d_parent) != alias->parent ||
+	    (BPF_CORE_READ(dentry, d_name.hash) | (__u64)BPF_CORE_READ(dentry, d_name.len) << 32) !=
+		    alias->name_hash)
+		return MOVED;
+	return SAME;
+}
+
+/* Who does it, by which call, and where relative names begin. */
+struct caller {
+	const struct task_struct *task;
+	const struct vfsmount *start;
+	const void *user_path;
+};
+
+static __always_inline void tell_created(const struct caller *caller, const struct touched *file,
+					 const struct dentry *dentry, __u32 how)
+{
+	struct place place = { .dentry = dentry };
+
+	place.mnt = choose_mount(caller->task, &place, (const void *)file->sb, caller->start,
+				 caller->user_path);
+	emit_file_create(caller->task, &place, (const void *)file->inode, how, 0);
+}
+
+static __always_inline void tell_deleted(const struct caller *caller, const struct touched *file,
+					 __u32 index, __u32 how)
+{
+	const struct alias *alias = &file->aliases[index & (ALIASES - 1)];
+	const struct dentry *dentry = (const void *)alias->dentry;
+	struct place place = { .dentry = (const void *)alias->parent };
+
+	place.name = index ? BPF_CORE_READ(dentry, d_name.name) : file->name;
+	place.name_length = index ? BPF_CORE_READ(dentry, d_name.len) : file->name_length;
+	place.mnt = choose_mount(caller->task, &place, (const void *)file->sb, caller->start,
+				 caller->user_path);
+	emit_file_delete(caller->task, &place, &file->id, how, 0);
+}
+
+struct verdict {
+	const struct operation *op;
+	const struct caller *caller;
+};
+
+/* unlink and rename: what became of the names that were. */
+static long judge_old_names(__u32 i, struct verdict *v)
+{
+	const struct touched *file = &v->op->files[i & (FILES - 1)];
+	__u32 how = v->op->kind == UNLINK ? KS_HOW_UNLINK : KS_HOW_REPLACE;
+
+	if (i >= v->op->file_count)
+		return 1;
+	if (file->sb != v->op->sb)
+		return 0;
+	for (__u32 a = 0; a < ALIASES && a < file->alias_count; a++) {
+		enum fate fate = fate_of(&file->aliases[a], file->inode);
+
+		if (fate == GONE)
+			tell_deleted(v->caller, file, a, how);
+		if (fate == MOVED && v->op->kind == RENAME)
+			tell_created(v->caller, file, (const void *)file->aliases[a].dentry, KS_HOW_RENAME);
+		if (fate != SAME)
+			return 0; /* an operation concerns one name of a file */
+	}
+	return 0;
+}
+
+/* Is it one of the directories that were touched? */
+static __always_inline bool is_in_touched(const struct operation *op, const struct dentry *dentry)
+{
+	__u64 parent = (__u64)BPF_CORE_READ(dentry, d_parent, d_inode);
+
+	for (__u32 i = 0; i < DIRECTORIES; i++)
+		if (i < op->directory_count && op->directories[i] == parent)
+			return true;
+	return false;
+}
+
+struct newest {
+	const struct hlist_node *node;
+	const struct operation *op;
+	const struct dentry *found;
+};
+
+static long newest_step(__u32 i, struct newest *n)
+{
+	const struct hlist_node *node = n->node;
+	const struct dentry *dentry;
+
+	if (!node)
+		return 1;
+	n->node = BPF_CORE_READ(node, next);
+	dentry = dentry_of_alias(node);
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) || !is_in_touched(n->op, dentry))
+		return 0;
+	n->found = dentry;
+	return 1;
+}
+
+/* link and mknod: the name that came is the newest, and new names are put first. */
+static long judge_new_name(__u32 i, struct verdict *v)
+{
+	const struct touched *file = &v->op->files[i & (FILES - 1)];
+	const struct inode *inode = (const void *)file->inode;
+	struct newest n = { .op = v->op };
+
+	if (i >= v->op->file_count)
+		return 1;
+	if (file->sb != v->op->sb || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+		return 0;
+	n.node = BPF_CORE_READ(inode, i_dentry.first);
+	bpf_loop(ALIASES_READ, newest_step, &n, 0);
+	if (!n.found)
+		return 0;
+	tell_created(v->caller, file, n.found, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
+	return 1;
+}
+
+static __always_inline void judge(const struct operation *op, const struct caller *caller)
+{
+	struct verdict v = { .op = op, .caller = caller };
+
+	if (op->kind == UNLINK || op->kind == RENAME)
+		bpf_loop(FILES, judge_old_names, &v, 0);
+	else
+		bpf_loop(FILES, judge_new_name, &v, 0);
+}
+
+static __always_inline const struct file *file_of(const struct task_struct *task, __u32 fd)
+{
+	const struct fdtable *table = task->files->fdt;
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
+/* Where the names in this call begin: beside a descriptor, or in the working directory. An absolute one
+ * begins elsewhere, but mostly on the same mount. */
+static __always_inline const struct vfsmount *start_of(const struct task_struct *task, int fd)
+{
+	const struct file *file = fd == AT_FDCWD ? NULL : file_of(task, fd);
+
+	return file ? BPF_CORE_READ(file, f_path.mnt) : task->fs->pwd.mnt;
+}
+
+static __always_inline void names_changed(const struct task_struct *task, const struct pt_regs *regs,
+					  const struct call *call)
+{
+	struct operation *op = bpf_task_storage_get(&operations, (void *)task, NULL, 0);
+	struct caller caller = { .task = task };
+
+	if (!op || !op->kind)
+		return;
+	caller.user_path = (const void *)argument(task, regs, call->at);
+	caller.start = start_of(task, call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD);
+	judge(op, &caller);
+}
+
+/* Forgets what was noted; the names stay where they are, behind the counts. */
+static __always_inline void operation_end(const struct task_struct *task)
+{
+	struct operation *op = bpf_task_storage_get(&operations, (void *)task, NULL, 0);
+
+	if (!op)
+		return;
+	op->kind = NO_OPERATION;
+	op->whiteout = 0;
+	op->file_count = 0;
+	op->directory_count = 0;
+}
+
+/* Was the content replaced? Where the flags lie in the caller's memory they are no evidence: but a file that
+ * was there and whose change time was set while it was being opened has been truncated. */
+static __always_inline bool is_truncated(const struct task_struct *task, const struct pt_regs *regs,
+					 const struct call *call, const struct inode *inode)
+{
+	const struct operation *op;
+	__u64 flags;
+
+	if (call->kind == CREAT)
+		return true;
+	if (call->kind == OPEN) {
+		flags = argument(task, regs, call->at);
+		return (flags & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC;
+	}
+	flags = 0;
+	bpf_probe_read_user(&flags, sizeof(flags), (const void *)argument(task, regs, call->at));
+	op = bpf_task_storage_get(&operations, (void *)task, NULL, 0);
+	if (!op || op->file_count == 0 || flags & TMPFILE_FLAG)
+		return false;
+	/* A copy from a lower layer touches it too. */
+	return BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC || flags & O_TRUNC;
+}
+
+static __always_inline void opened(const struct task_struct *task, const struct pt_regs *regs,
+				   const struct call *call, __u32 fd)
+{
+	const struct file *file = file_of(task, fd);
+	const struct inode *inode;
+	struct place place = {};
+	bool created;
+
+	if (!file)
+		return;
+	inode = BPF_CORE_READ(file, f_inode);
+	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
+	if (!created && !is_truncated(task, regs, call, inode))
+		return;
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || (!created && is_pseudo(inode)))
+		return;
+	place.dentry = BPF_CORE_READ(file, f_path.dentry);
+	place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	/* Another thread may have put another file behind the number meanwhile. */
+	emit_file_create(task, &place, inode, created ? KS_HOW_CREATE : KS_HOW_TRUNCATE,
+			 task->files->count.counter > 1 ? KS_F_RACY : 0);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(FILE_CALL__exit, struct pt_regs *regs, long result)
+{
+	struct task_struct *task;
+	struct call call;
+
+	if ((regs->orig_ax & ~X32_BIT) >= CALLS || !watched_calls[regs->orig_ax & (CALLS - 1)])
+		return 0;
+	task = bpf_get_current_task_btf();
+	call = call_of(task, regs);
+	if (result >= 0 && call.kind && call.kind < ACCEPT && !is_ignored(task)) {
+		if (call.kind == OPEN || call.kind == CREAT || call.kind == OPENAT2)
+			opened(task, regs, &call, result);
+		else
+			names_changed(task, regs, &call);
+	}
+	if (changes_names(call.kind))
+		operation_end(task);
+	return 0;
+}

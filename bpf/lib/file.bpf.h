@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What both kinds of kernel share about files: which ones count, and the two records. */
+#pragma once
+#include "emit.bpf.h"
+#include "flavours.bpf.h"
+#include "path.bpf.h"
+#include "task.bpf.h"
+
+#define S_IFMT  0170000
+#define S_IFDIR 0040000
+#define S_IFREG 0100000
+
+#define O_TRUNC       00001000
+#define O_PATH        010000000
+#define TMPFILE_FLAG  020000000 /* __O_TMPFILE */
+#define FMODE_CREATED 0x100000
+
+#define RENAME_EXCHANGE 0x2
+
+static __always_inline bool is_regular(const struct inode *inode)
+{
+	return (inode->i_mode & S_IFMT) == S_IFREG;
+}
+
+/* Files that are doors into the kernel: writing to them replaces no content. */
+static __always_inline bool is_pseudo(const struct inode *inode)
+{
+	switch (BPF_CORE_READ(inode, i_sb, s_magic)) {
+	case 0x9fa0:     /* proc */
+	case 0x62656572: /* sysfs */
+	case 0x27e0eb:   /* cgroup */
+	case 0x63677270: /* cgroup2 */
+	case 0x64626720: /* debugfs */
+	case 0x74726163: /* tracefs */
+	case 0x73636673: /* securityfs */
+	case 0xcafe4a11: /* bpf */
+	case 0x62656570: /* configfs */
+	case 0xde5e81e4: /* efivarfs */
+	case 0x42494e4d: /* binfmt_misc */
+	case 0xf97cff8c: /* selinuxfs */
+	case 0x43415d53: /* smackfs */
+	case 0x65735543: /* fusectl */
+	case 0x6e667364: /* nfsd */
+		return true;
+	}
+	return false;
+}
+
+static __always_inline void file_id_fill(struct ks_file_id *id, const struct inode *inode)
+{
+	id->ino = inode->i_ino;
+	id->size = inode->i_size;
+	id->mtime_ns = inode_mtime_ns(inode);
+	id->ctime_ns = inode_ctime_ns(inode);
+	id->dev = inode->i_sb->s_dev;
+	id->generation = inode->i_generation;
+	id->nlink = inode->i_nlink;
+	id->fs_magic = inode->i_sb->s_magic;
+}
+
+/* The same for an inode to which a pointer was only found. */
+static __always_inline void file_id_read(struct ks_file_id *id, const struct inode *inode)
+{
+	const struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+
+	id->ino = BPF_CORE_READ(inode, i_ino);
+	id->size = BPF_CORE_READ(inode, i_size);
+	id->mtime_ns = inode_mtime_ns(inode);
+	id->ctime_ns = inode_ctime_ns(inode);
+	id->dev = BPF_CORE_READ(sb, s_dev);
+	id->generation = BPF_CORE_READ(inode, i_generation);
+	id->nlink = BPF_CORE_READ(inode, i_nlink);
+	id->fs_magic = BPF_CORE_READ(sb, s_magic);
+}
+
+/* A name and the way up from it. */
+struct place {
+	const unsigned char *name; /* NULL: the dentry's own */
+	__u32 name_length;
+	const struct dentry *dentry; /* of the object, or of its directory if there is a name */
+	const struct vfsmount *mnt;  /* NULL: not known */
+};
+
+static __always_inline struct ks_text emit_place(struct draft *d, const struct place *place, __u32 *flags)
+{
+	struct walk w;
+
+	walk_begin(&w, d, place->dentry, place->mnt ? mount_of(place->mnt) : NULL);
+	if (place->name)
+		walk_put(&w, place->name, place->name_length);
+	return walk_end(&w, d, flags);
+}
+
+/* A file came. inode may be a pointer that was only read, not handed to us. */
+static __always_inline void emit_file_create(const struct task_struct *task, const struct place *place,
+					     const struct inode *inode, __u32 how, __u32 flags)
+{
+	struct ks_rec_FILE_CREATE *rec;
+	struct ks_who who = {};
+	struct draft *d;
+
+	if (!wanted(KS_FILE_CREATE))
+		return;
+	who_fill(&who, task);
+	d = emit_begin(KS_FILE_CREATE, sizeof(*rec), &who);
+	if (!d)
+		return;
+
+	rec = (void *)d->record;
+	flags |= task_flags(task);
+	rec->how = how;
+	rec->birth_ns = inode_birth_ns(inode);
+	rec->TargetFilename = emit_place(d, place, &flags);
+	rec->hdr.flags = flags;
+	emit_end(d, KS_FILE_CREATE);
+}
+
+/* A file went; id is what it was. */
+static __always_inline void emit_file_delete(const struct task_struct *task, const struct place *place,
+					     const struct ks_file_id *id, __u32 how, __u32 flags)
+{
+	struct ks_rec_FILE_DELETE_DETECTED *rec;
+	struct ks_who who = {};
+	struct draft *d;
+
+	if (!wanted(KS_FILE_DELETE_DETECTED))
+		return;
+	who_fill(&who, task);
+	d = emit_begin(KS_FILE_DELETE_DETECTED, sizeof(*rec), &who);
+	if (!d)
+		return;
+
+	rec = (void *)d->record;
+	flags |= task_flags(task);
+	rec->how = how;
+	rec->file = *id;
+	rec->TargetFilename = emit_place(d, place, &flags);
+	rec->hdr.flags = flags;
+	emit_end(d, KS_FILE_DELETE_DETECTED);
+}

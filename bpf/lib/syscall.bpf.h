@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The few system calls that tracepoint-only kernels are watched by, in both tables of numbers, and where
+ * their arguments are. What an argument points to is never evidence, only a tie-breaker. */
+#pragma once
+#include <bpf/bpf_helpers.h>
+
+#include "task.bpf.h"
+
+enum operation_kind {
+	NO_OPERATION,
+	OPEN,    /* `at`: the argument that holds the flags */
+	CREAT,   /* open with O_TRUNC */
+	OPENAT2, /* the flags are in the caller's memory */
+	UNLINK,  /* `at`: the argument that points to the path that goes or comes */
+	RENAME,
+	LINK,
+	MKNOD,
+	ACCEPT,
+	SOCKETCALL,
+};
+
+struct call {
+	__u8 kind;
+	__u8 at;
+	__u8 beside; /* the argument before is a directory's descriptor */
+};
+
+#define CALLS 512
+#define ROW(kind, at, beside) { kind, at, beside }
+static const volatile struct call native_calls[CALLS] = {
+	[2] = ROW(OPEN, 1, 0),     [257] = ROW(OPEN, 2, 0),   [304] = ROW(OPEN, 2, 0),
+	[85] = ROW(CREAT, 0, 0),   [437] = ROW(OPENAT2, 2, 0),
+	[87] = ROW(UNLINK, 0, 0),  [263] = ROW(UNLINK, 1, 1),
+	[82] = ROW(RENAME, 1, 0),  [264] = ROW(RENAME, 3, 1), [316] = ROW(RENAME, 3, 1),
+	[86] = ROW(LINK, 1, 0),    [265] = ROW(LINK, 3, 1),
+	[133] = ROW(MKNOD, 0, 0),  [259] = ROW(MKNOD, 1, 1),
+	[43] = ROW(ACCEPT, 0, 0),  [288] = ROW(ACCEPT, 0, 0),
+};
+static const volatile struct call compat_calls[CALLS] = {
+	[5] = ROW(OPEN, 1, 0),     [295] = ROW(OPEN, 2, 0),   [342] = ROW(OPEN, 2, 0),
+	[8] = ROW(CREAT, 0, 0),    [437] = ROW(OPENAT2, 2, 0),
+	[10] = ROW(UNLINK, 0, 0),  [301] = ROW(UNLINK, 1, 1),
+	[38] = ROW(RENAME, 1, 0),  [302] = ROW(RENAME, 3, 1), [353] = ROW(RENAME, 3, 1),
+	[9] = ROW(LINK, 1, 0),     [303] = ROW(LINK, 3, 1),
+	[14] = ROW(MKNOD, 0, 0),   [297] = ROW(MKNOD, 1, 1),
+	[364] = ROW(ACCEPT, 0, 0), [102] = ROW(SOCKETCALL, 0, 0),
+};
+
+/* The kind alone of both tables, so that what nobody watches costs one look. */
+static const volatile __u8 watched_calls[CALLS] = {
+	[2] = 1,   [257] = 1, [304] = 1, [85] = 1,  [437] = 1, [87] = 1,  [263] = 1, [82] = 1,
+	[264] = 1, [316] = 1, [86] = 1,  [265] = 1, [133] = 1, [259] = 1, [43] = 1,  [288] = 1,
+	[5] = 1,   [295] = 1, [342] = 1, [8] = 1,   [10] = 1,  [301] = 1, [38] = 1,  [302] = 1,
+	[353] = 1, [9] = 1,   [303] = 1, [14] = 1,  [297] = 1, [364] = 1, [102] = 1,
+};
+
+#define X32_BIT 0x40000000
+
+/* The call that is being made; its kind is NO_OPERATION if nobody watches it. */
+static __always_inline struct call call_of(const struct task_struct *task, const struct pt_regs *regs)
+{
+	__u64 number = regs->orig_ax & ~X32_BIT;
+	struct call call = {};
+
+	if (number >= CALLS || !watched_calls[number])
+		return call;
+	if (task->thread_info.status & TS_COMPAT) {
+		call.kind = compat_calls[number].kind;
+		call.at = compat_calls[number].at;
+		call.beside = compat_calls[number].beside;
+	} else {
+		call.kind = native_calls[number].kind;
+		call.at = native_calls[number].at;
+		call.beside = native_calls[number].beside;
+	}
+	return call;
+}
+
+static __always_inline __u64 argument(const struct task_struct *task, const struct pt_regs *regs, __u32 n)
+{
+	if (task->thread_info.status & TS_COMPAT) {
+		switch (n) {
+		case 0: return (__u32)regs->bx;
+		case 1: return (__u32)regs->cx;
+		case 2: return (__u32)regs->dx;
+		default: return (__u32)regs->si;
+		}
+	}
+	switch (n) {
+	case 0: return regs->di;
+	case 1: return regs->si;
+	case 2: return regs->dx;
+	default: return regs->r10;
+	}
+}
