@@ -52,15 +52,15 @@ static int sync_file(struct log *l)
 
 static int grow(struct log *l)
 {
-	uint32_t slots = l->slots + GROWTH_SLOTS < l->limit ? l->slots + GROWTH_SLOTS : l->limit;
-	int r = file_grow(l->fd, slot_offset(l->slots), slot_offset(slots));
+	uint32_t step = l->limit - l->slots < GROWTH_SLOTS ? l->limit - l->slots : GROWTH_SLOTS;
+	int r;
 
-	if (is_full(r) && l->slots == 0) { /* better a tiny log than none */
-		slots = 1;
-		r = file_grow(l->fd, slot_offset(0), slot_offset(slots));
-	}
-	if (r == 0)
-		l->slots = slots;
+	do {
+		r = file_grow(l->fd, slot_offset(l->slots), slot_offset(l->slots + step));
+		if (r == 0)
+			l->slots += step;
+		step /= 2;
+	} while (is_full(r) && l->slots == 0 && step); /* better a tiny log than none */
 	return r;
 }
 

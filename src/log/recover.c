@@ -87,6 +87,19 @@ static bool is_zero(const uint8_t *bytes, size_t n)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
 }
 
+/* The data sum, and nothing behind the records. */
+static bool is_whole(const uint8_t *chunk, const struct evtx_chunk_header *h)
+{
+	return evtx_chunk_data_ok(chunk, h) && (h->free_offset == EVTX_CHUNK_SIZE ||
+						is_zero(chunk + h->free_offset, EVTX_CHUNK_SIZE - h->free_offset));
+}
+
+/* Is this slot more than what remains of a chunk that was being given up: a chunk, or news? */
+static bool holds_something(const uint8_t *chunk, int state, uint64_t highest_id)
+{
+	return state != -ENODATA || le64_get(chunk + RECORD_ID) > highest_id;
+}
+
 /* A chunk without a header one can believe. Its own first id is believed when the first record has it too
  * and no other chunk does; else its records must be newer than all others, as those of a chunk are whose
  * header did not reach the disk. What is left of an overwritten chunk is neither. */
@@ -116,6 +129,7 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 {
 	struct evtx_chunk_header h;
 	uint32_t before;
+	bool matters;
 	int state, kept, r = read_slot_header(l, slot, &h, &state);
 
 	if (r < 0 || (state == 0 && !verify))
@@ -126,9 +140,10 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 	if (state == -ENODATA && is_zero(chunk, EVTX_CHUNK_SIZE))
 		return 0;
 	/* Only behind the newest records can there be some whose header came too late. */
-	if (state == 0 && slot != s->newest && evtx_chunk_data_ok(chunk, &h))
+	if (state == 0 && slot != s->newest && is_whole(chunk, &h))
 		return 0;
 
+	matters = holds_something(chunk, state, s->highest_id);
 	before = evtx_crc(0, chunk, EVTX_CHUNK_SIZE);
 	kept = state == 0 ? evtx_chunk_repair(chunk, h.first_id, 0) :
 			    repair_headless(l, slot, chunk, s->highest_id);
@@ -136,7 +151,7 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 		return kept;
 	if (evtx_crc(0, chunk, EVTX_CHUNK_SIZE) == before)
 		return 0;
-	if (kept == 0)
+	if (kept == 0 && matters)
 		l->dropped_chunks++;
 	l->recovered_records += (uint64_t)kept;
 	if (kept && le64_get(chunk + RECORD_ID) > s->highest_id)
