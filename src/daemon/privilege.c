@@ -183,6 +183,8 @@ static const int monitor_refused[] = {
 	SCMP_SYS(unshare), SCMP_SYS(chroot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(socket),
 	SCMP_SYS(connect), SCMP_SYS(io_uring_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key),
 	SCMP_SYS(userfaultfd), SCMP_SYS(mknod), SCMP_SYS(mknodat),
+	SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(kill), SCMP_SYS(tkill),
+	SCMP_SYS(pidfd_send_signal),
 };
 
 static int filter_monitor(struct err *e)
