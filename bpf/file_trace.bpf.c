@@ -40,8 +40,7 @@ struct touched {
 
 struct operation {
 	__u64 sb; /* of what was touched last */
-	__u32 whiteout; /* something was touched that is neither file nor directory */
-	__u32 kind;
+	__u64 kind;
 	__u64 directories[DIRECTORIES];
 	__u32 directory_count;
 	__u32 file_count;
@@ -103,13 +102,14 @@ static __always_inline void note_names(struct touched *file, const struct inode 
 			      BPF_CORE_READ(first, d_name.name));
 }
 
-/* Only the first touch of a file shows it as it was. */
+/* Only the first touch of a file that has names shows it as it was. (The first of all may be that of an inode
+ * which a lookup is just making.) */
 static __always_inline void note_file(struct operation *op, const struct inode *inode)
 {
 	struct touched *file;
 
 	for (__u32 i = 0; i < FILES; i++)
-		if (i < op->file_count && op->files[i].inode == (__u64)inode)
+		if (i < op->file_count && op->files[i].inode == (__u64)inode && op->files[i].alias_count)
 			return;
 	file = &op->files[op->file_count & (FILES - 1)];
 	op->file_count++;
@@ -121,8 +121,9 @@ static __always_inline void note_file(struct operation *op, const struct inode *
 	note_names(file, inode);
 }
 
-/* overlayfs does not touch a file of a lower layer that it hides or lets another one replace. But whoever does
- * that holds its dentry, so it is among those of the directory that are in use. */
+/* overlayfs does not touch a file of a lower layer that it hides or lets another one replace, and one of the
+ * upper layer only when its name is gone. But its directory is touched before, and whoever deletes or renames
+ * holds the dentry, so that it is among those of the directory that are in use. */
 struct child_walk {
 	const struct hlist_node *node;
 	struct operation *op;
@@ -165,8 +166,7 @@ static __always_inline void note_directory(struct operation *op, const struct in
 		return;
 	op->directories[op->directory_count & (DIRECTORIES - 1)] = (__u64)inode;
 	op->directory_count++;
-	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC &&
-	    (op->kind == RENAME || (op->kind == UNLINK && op->whiteout)))
+	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC && (op->kind == RENAME || op->kind == UNLINK))
 		note_children(op, inode);
 }
 
@@ -179,8 +179,6 @@ static __always_inline void note(struct operation *op, const struct inode *inode
 		note_directory(op, inode);
 	else if (type == S_IFREG || type == 0) /* 0: being made */
 		note_file(op, inode);
-	else
-		op->whiteout = 1;
 }
 
 static __always_inline bool changes_names(__u8 kind)
@@ -407,7 +405,6 @@ static __always_inline void operation_end(const struct task_struct *task)
 	if (!op)
 		return;
 	op->kind = NO_OPERATION;
-	op->whiteout = 0;
 	op->file_count = 0;
 	op->directory_count = 0;
 }
