@@ -56,7 +56,7 @@ struct grammar {
 	const struct clause **next_clause;
 	const struct filter **next_filter;
 	unsigned position;
-	unsigned filters, rules;
+	unsigned comparisons, rules;
 
 	/* The last filter on each field among the members of the open section. */
 	struct {
@@ -108,6 +108,12 @@ static bool grow(struct grammar *g, void *buffer, size_t *size, size_t wanted)
 	*old = bigger;
 	*size = wanted;
 	return true;
+}
+
+/* Nobody reads more problems than that, and a stranger's file could have a million. */
+static bool is_given_up(const struct grammar *g)
+{
+	return g->no_memory || g->problems->count >= RULE_PROBLEMS_MAX;
 }
 
 static void add_notice(struct grammar *g, struct position at, const char *format, ...)
@@ -193,7 +199,7 @@ static void read_attributes(struct grammar *g, struct position at, const char *e
 
 	for (unsigned k = 0; k < count; k++)
 		words_add(&names, known[k].name);
-	for (; *given; given += 2) {
+	for (; *given && !is_given_up(g); given += 2) {
 		unsigned k = 0;
 
 		while (k < count && strcmp(known[k].name, given[0]) != 0)
@@ -574,8 +580,6 @@ static enum place open_filter(struct grammar *g, struct position at, const char 
 	read_attributes(g, at, f->field, given, known, ARRAY_SIZE(known));
 	f->operator = read_condition(g, at, known[0].value);
 	f->name = read_name(g, at, known[1].value);
-	if (++g->filters == RULESET_FILTERS_MAX + 1)
-		problem_add(g->problems, at, "more than %u filters", RULESET_FILTERS_MAX);
 	*g->next_filter = f;
 	g->next_filter = &f->next;
 	g->filter = f;
@@ -614,58 +618,89 @@ static void close_rule(struct grammar *g)
 	g->rule = NULL;
 }
 
-static void fold_item(struct grammar *g, const char *text, size_t n, struct folded *item)
+static struct folded fold_value(struct grammar *g, const char *value)
 {
-	if (!grow(g, &g->folded, &g->folded_size, FOLD_SIZE_MAX(n) + 1))
-		return;
-	item->length = fold_text(text, n, g->folded);
-	item->bytes = (const uint8_t *)keep_text(g, (const char *)g->folded, item->length);
-}
+	size_t n = strlen(value);
+	struct folded folded = { NULL, 0 };
 
-static unsigned count_items(const char *list)
-{
-	unsigned n = 1;
-
-	for (; *list; list++)
-		n += *list == ';';
-	return n;
-}
-
-static void fold_list(struct grammar *g, const char *list, struct items *wanted)
-{
-	struct folded *items = take(g, count_items(list) * sizeof(*items));
-
-	wanted->item = items;
-	while (items && *list) {
-		size_t n = strcspn(list, ";");
-
-		if (n > 0)
-			fold_item(g, list, n, &items[wanted->count++]);
-		list += n + (list[n] == ';');
+	if (grow(g, &g->folded, &g->folded_size, FOLD_SIZE_MAX(n) + 1)) {
+		folded.length = fold_text(value, n, g->folded);
+		folded.bytes = (const uint8_t *)keep_text(g, (const char *)g->folded, folded.length);
 	}
+	return folded;
 }
 
-static void fold_whole(struct grammar *g, const char *value, struct items *wanted)
+static size_t item_length(const struct folded *list, size_t from)
+{
+	const uint8_t *end = memchr(list->bytes + from, ';', list->length - from);
+
+	return end ? (size_t)(end - list->bytes) - from : list->length - from;
+}
+
+static unsigned count_items(const struct folded *list)
+{
+	unsigned count = 0;
+
+	for (size_t n, at = 0; at < list->length; at += n + 1) {
+		n = item_length(list, at);
+		count += n > 0;
+	}
+	return count;
+}
+
+/* The items lie where the list lies. No character but ';' itself folds into one. */
+static struct items split_list(struct grammar *g, const struct folded *list, unsigned count)
+{
+	struct folded *items = take(g, count * sizeof(*items));
+	struct items wanted = { items, 0 };
+
+	for (size_t n, at = 0; items && at < list->length; at += n + 1) {
+		n = item_length(list, at);
+		if (n > 0)
+			items[wanted.count++] = (struct folded){ list->bytes + at, n };
+	}
+	return wanted;
+}
+
+static struct items keep_whole(struct grammar *g, const struct folded *value)
 {
 	struct folded *item = take(g, sizeof(*item));
 
-	wanted->item = item;
-	wanted->count = 1;
 	if (item)
-		fold_item(g, value, strlen(value), item);
+		*item = *value;
+	return (struct items){ item, 1 };
+}
+
+/* False, with one complaint, when there are too many in all. */
+static bool count_comparisons(struct grammar *g, unsigned n)
+{
+	bool had_room = g->comparisons <= RULESET_FILTERS_MAX;
+
+	g->comparisons += n;
+	if (g->comparisons <= RULESET_FILTERS_MAX)
+		return true;
+	if (had_room)
+		problem_add(g->problems, g->leaf_at, "more than %u filters and items of lists",
+			    RULESET_FILTERS_MAX);
+	return false;
 }
 
 static void close_filter(struct grammar *g)
 {
 	struct filter *f = g->filter;
+	struct folded folded;
+	unsigned items = 1;
 
 	f->value = keep_text(g, g->text, g->text_length);
 	if (!f->value)
 		return;
-	if (!f->operator->list)
-		fold_whole(g, f->value, &f->wanted);
-	else
-		fold_list(g, f->value, &f->wanted);
+	folded = fold_value(g, f->value);
+	if (!folded.bytes)
+		return;
+	if (f->operator->list)
+		items = count_items(&folded);
+	if (count_comparisons(g, items ? items : 1))
+		f->wanted = f->operator->list ? split_list(g, &folded, items) : keep_whole(g, &folded);
 }
 
 static enum place open_in_leaf(struct grammar *g, struct position at, const char *element,
@@ -710,8 +745,10 @@ static const struct {
 static void on_open(void *to, struct position at, const char *element, const char *const *given)
 {
 	struct grammar *g = to;
-	enum place inner = places[g->place[g->depth]].open(g, at, element, given);
+	enum place inner = IN_UNKNOWN;
 
+	if (!is_given_up(g))
+		inner = places[g->place[g->depth]].open(g, at, element, given);
 	g->place[++g->depth] = g->no_memory ? IN_UNKNOWN : inner;
 }
 
@@ -720,7 +757,7 @@ static void on_close(void *to)
 	struct grammar *g = to;
 	enum place left = g->place[g->depth--];
 
-	if (places[left].close && !g->no_memory)
+	if (places[left].close && !is_given_up(g))
 		places[left].close(g);
 }
 
@@ -752,7 +789,7 @@ static void on_text(void *to, struct position at, const char *piece, size_t n)
 	struct grammar *g = to;
 	enum place place = g->place[g->depth];
 
-	if (place == IN_UNKNOWN)
+	if (place == IN_UNKNOWN || is_given_up(g))
 		return;
 	if (place != IN_OPTION && place != IN_FILTER) {
 		complain_about_text(g, at, piece, n);

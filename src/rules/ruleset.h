@@ -19,7 +19,7 @@ struct ruleset;
 /* Bounds of a configuration; what exceeds them is refused. */
 #define RULESET_BYTES_MAX   (16u << 20)
 #define RULESET_DEPTH_MAX   32u     /* nested elements; the language needs 6 */
-#define RULESET_FILTERS_MAX 250000u
+#define RULESET_FILTERS_MAX 250000u /* filters and the items of their lists, in all */
 #define RULESET_NAME_MAX    255u    /* characters of a name attribute */
 
 #define HASH_SHA1    1u
@@ -34,7 +34,8 @@ struct rule_problem {
 	char text[500];
 };
 
-/* All complaints of a file, at most RULE_PROBLEMS_MAX of them; count may be larger. */
+/* All complaints of a file. After RULE_PROBLEMS_MAX its meaning is looked at no further. count may be larger
+ * by what else came up. */
 #define RULE_PROBLEMS_MAX 100
 struct rule_problems {
 	unsigned count;

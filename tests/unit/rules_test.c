@@ -182,7 +182,28 @@ static void the_most_filters_are_accepted_and_one_more_is_not(void **state)
 	put(&g, "<User>a</User></ProcessCreate>" END, 1);
 	assert_null(rules_of(&g));
 	assert_int_equal(problems.count, 1);
-	assert_non_null(strstr(problems.problem[0].text, "more than 250000 filters"));
+	assert_non_null(strstr(problems.problem[0].text, "more than 250000 filters and items"));
+	free(g.text);
+}
+
+static void items_of_lists_count_as_filters(void **state)
+{
+	struct growing g = { 0 };
+	struct ruleset *rs;
+
+	(void)state;
+	put(&g, BEGIN "<ProcessCreate onmatch=\"include\"><User condition=\"is any\">", 1);
+	put(&g, "a;", RULESET_FILTERS_MAX - 1);
+	put(&g, "b</User></ProcessCreate>" END, 1);
+	rs = rules_of(&g);
+	assert_non_null(rs);
+	ruleset_free(rs);
+
+	g.n -= strlen("b</User></ProcessCreate>" END);
+	put(&g, "b;c</User><User>a</User></ProcessCreate>" END, 1);
+	assert_null(rules_of(&g));
+	assert_int_equal(problems.count, 1);
+	assert_int_equal(problems.problem[0].line, 1);
 	free(g.text);
 }
 
@@ -216,7 +237,7 @@ static void elements_without_end_are_refused_quickly(void **state)
 	free(g.text);
 }
 
-static void all_problems_are_counted_and_the_first_are_kept(void **state)
+static void the_first_hundred_problems_are_kept(void **state)
 {
 	struct growing g = { 0 };
 
@@ -225,7 +246,7 @@ static void all_problems_are_counted_and_the_first_are_kept(void **state)
 	put(&g, "\n<Imagine>a</Imagine>", 1000);
 	put(&g, "</ProcessCreate>" END, 1);
 	assert_null(rules_of(&g));
-	assert_int_equal(problems.count, 1000);
+	assert_int_equal(problems.count, RULE_PROBLEMS_MAX);
 	assert_int_equal(problems.problem[RULE_PROBLEMS_MAX - 1].line, RULE_PROBLEMS_MAX + 1);
 	free(g.text);
 }
@@ -387,9 +408,10 @@ int main(void)
 		cmocka_unit_test(a_name_has_at_most_255_characters),
 		cmocka_unit_test(a_value_may_be_long),
 		cmocka_unit_test(the_most_filters_are_accepted_and_one_more_is_not),
+		cmocka_unit_test(items_of_lists_count_as_filters),
 		cmocka_unit_test(the_largest_file_is_accepted_and_one_byte_more_is_not),
 		cmocka_unit_test(elements_without_end_are_refused_quickly),
-		cmocka_unit_test(all_problems_are_counted_and_the_first_are_kept),
+		cmocka_unit_test(the_first_hundred_problems_are_kept),
 		cmocka_unit_test(what_is_quoted_cannot_steer_a_terminal),
 		cmocka_unit_test(a_refused_file_leaves_everything_as_it_was),
 		cmocka_unit_test(the_default_is_the_schemas),
