@@ -235,30 +235,38 @@ static int add_xml_text(struct evtx_compiler *c, const char *text)
 
 static int add_xml_escaped(struct evtx_compiler *c, const char *text)
 {
+	const char *plain = text;
 	int r = 0;
 
 	for (; *text && r == 0; text++) {
 		const char *entity = xml_entity(*text);
 
-		r = entity ? add_xml_text(c, entity) : add_xml(c, text, 1);
+		if (!entity)
+			continue;
+		r = add_xml(c, plain, (uint32_t)(text - plain));
+		if (r == 0)
+			r = add_xml_text(c, entity);
+		plain = text + 1;
 	}
-	return r;
+	return r < 0 ? r : add_xml(c, plain, (uint32_t)(text - plain));
+}
+
+static bool fits_name(char ch, bool first)
+{
+	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' || ch == ':' ||
+	       (ch & 0x80) || (!first && ((ch >= '0' && ch <= '9') || ch == '-' || ch == '.'));
 }
 
 /* A hostile name must not become markup. */
 static int add_xml_name(struct evtx_compiler *c, const char *name)
 {
-	int r = 0;
+	const uint32_t at = c->xml.count;
+	int r = add_xml_text(c, *name ? name : "_");
 
-	for (const char *p = name; *p && r == 0; p++) {
-		const char ch = *p;
-		bool fine = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' ||
-			    ch == ':' || (ch & 0x80) ||
-			    (p != name && ((ch >= '0' && ch <= '9') || ch == '-' || ch == '.'));
-
-		r = add_xml(c, fine ? p : "_", 1);
-	}
-	return r || *name ? r : add_xml(c, "_", 1);
+	for (char *p = (char *)c->xml.items + at; r == 0 && p < (char *)c->xml.items + c->xml.count; p++)
+		if (!fits_name(*p, p == (char *)c->xml.items + at))
+			*p = '_';
+	return r;
 }
 
 /* An op whose end is not known yet. */
