@@ -24,6 +24,7 @@ NAMES = {CREATE: 'ProcessCreate', CONNECT: 'NetworkConnect', TERMINATE: 'Process
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
 CLOCKS_DIFFER_NS = 50_000_000
+CLOCKS_USUALLY_DIFFER_NS = 1_000_000
 DIFFERENCES_SHOWN = 12
 
 PARENT = 4  # where a ProcessCreate's object has the parent's process id
@@ -85,11 +86,14 @@ class Ledger:
             spans.sort()
         return lives
 
+    def latest_life(self, pid, at):
+        """Which life of this process id began last: an index, -1 if there was none."""
+        return bisect.bisect_right(self.lives.get(pid, ()), (at, float('inf'))) - 1
+
     def life(self, pid, at):
-        """Which life of this process id: an index, or None if it is nobody of ours."""
-        spans = self.lives.get(pid, ())
-        index = bisect.bisect_right(spans, (at, float('inf'))) - 1
-        return index if index >= 0 and at <= spans[index][1] else None
+        """The same, but None if it had ended by then: the process is nobody of ours."""
+        index = self.latest_life(pid, at)
+        return index if index >= 0 and at <= self.lives[pid][index][1] else None
 
 
 # --- The log. ---
@@ -210,26 +214,46 @@ def operations_of_log(ledger, log):
     return events, len(log.events) - len(events)
 
 
+def align(operations, records):
+    """Pairs operations with the records of the same key, both in order of time. As many of one as of the other
+    belong together one by one, whatever their times; else the times tell which are without a partner."""
+    if len(operations) == len(records):
+        return list(zip(operations, records)), [], []
+    pairs, alone, more, records = [], [], [], collections.deque(records)
+    for operation in operations:
+        while records and records[0].time < operation.since - CLOCKS_USUALLY_DIFFER_NS:
+            more.append(records.popleft())
+        if records and records[0].time <= operation.until + CLOCKS_USUALLY_DIFFER_NS:
+            pairs.append((operation, records.popleft()))
+        else:
+            alone.append(operation)
+    return pairs, alone, more + list(records)
+
+
+def in_order(differences):
+    return [text for _, text in sorted(differences)]
+
+
 def compare_operations(tap, ledger, log):
     """Exactly once: counted by type, process and object. Returns the pairs that belong together."""
     events, own = operations_of_log(ledger, log)
     done, seen = by_key(ledger.operations), by_key(events)
     missing, unexpected, pairs = collections.defaultdict(list), [], []
-    for key, operations in done.items():
-        records = seen.get(key, [])
-        operations.sort(key=lambda o: o.since)
-        pairs += zip(operations, records)
-        for operation in operations[len(records):]:
-            missing[key[0]].append(f'missing: process {key[1]}, {operation.how}: {key[2]}')
-    for key, records in seen.items():
-        for record in records[len(done.get(key, ())):]:
-            unexpected.append(f'unexpected: record {record.record}: {NAMES[key[0]]} of process {key[1]}: '
-                              f'{key[2]}')
+    for key in done.keys() | seen.keys():
+        operations = sorted(done.get(key, ()), key=lambda o: o.since)
+        together, alone, more = align(operations, seen.get(key, ()))
+        pairs += together
+        for operation in alone:
+            missing[key[0]].append((operation.since, f'missing: {operation.how} by process {key[1]}: {key[2]}'))
+        for record in more:
+            unexpected.append((record.time, f'unexpected: record {record.record}: {NAMES[key[0]]} of process '
+                                            f'{key[1]}: {key[2]}'))
     counts = collections.Counter(o.id for o in ledger.operations)
     for number, name in NAMES.items():
-        tap.result(f'{counts[number]} times {name}: each operation is in the log', missing[number])
+        tap.result(f'{counts[number]} times {name}: each operation is in the log',
+                   in_order(missing[number]))
     tap.result('nothing of the generator\'s is in the log more than once or without an operation',
-               unexpected)
+               in_order(unexpected))
     tap.result('the generator\'s own start is one ProcessCreate', [] if own == 1 else [f'{own} records'])
     return pairs
 
@@ -264,14 +288,14 @@ def compare_identities(tap, ledger, log):
 
 
 def compare_parents(tap, ledger, log, of_life):
-    """Parents never execute anything themselves, so each has one ProcessGuid."""
+    """Parents never execute anything themselves, so each has one ProcessGuid. They may be gone."""
     differences, checked = [], 0
     for event in log.events:
         if event.id != CREATE or event.pid == ledger.begin['pid']:
             continue
         parent = event.what[PARENT]
         checked += 1
-        guid = of_life.get((parent, ledger.life(parent, event.time)))
+        guid = of_life.get((parent, ledger.latest_life(parent, event.time)))
         if event.parent_guid != guid:
             differences.append(f'record {event.record}: ParentProcessGuid {event.parent_guid}, but '
                                f'process {parent} has {guid}')

@@ -359,57 +359,63 @@ static bool act_only_open(struct actor *a, const char *name)
 
 /* --- Names given. --- */
 
+static int link_somehow(struct actor *a, const struct place *old, const struct place *new, const char **how)
+{
+	struct io_uring_sqe e = { .opcode = IORING_OP_LINKAT, .fd = old->directory,
+				  .addr = (uintptr_t)old->name, .len = (unsigned)new->directory,
+				  .addr2 = (uintptr_t)new->name };
+
+	switch (choose(a, 4)) {
+	case 0:
+		*how = "link";
+		return link(old->path, new->path);
+	case 1:
+		*how = "linkat";
+		return linkat(old->directory, old->name, new->directory, new->name, 0);
+	case 2:
+		*how = "link by int 0x80";
+		return call32(I386_LINK, low(a, 0, old->path), low(a, 1, new->path), 0);
+	default:
+		*how = "io_uring linkat";
+		return uring_do(&a->ring, &e);
+	}
+}
+
 static bool act_link(struct actor *a, const char *name)
 {
 	struct slot *from = old_slot(a), *to;
 	uint64_t since = now();
 	struct place old, new;
-	int r;
 
 	if (!from || !(to = new_slot(a, area_of(a, from))))
 		return false;
 	old = place_of(a, from);
 	new = place_of(a, to);
-	switch (choose(a, 4)) {
-	case 0:
-		r = link(old.path, new.path);
-		break;
-	case 1:
-		r = linkat(old.directory, old.name, new.directory, new.name, 0);
-		break;
-	case 2:
-		r = call32(I386_LINK, low(a, 0, old.path), low(a, 1, new.path), 0);
-		break;
-	default: {
-		struct io_uring_sqe e = { .opcode = IORING_OP_LINKAT, .fd = old.directory,
-					  .addr = (uintptr_t)old.name, .len = (unsigned)new.directory,
-					  .addr2 = (uintptr_t)new.name };
-
-		r = uring_do(&a->ring, &e);
-	}
-	}
-	MUST(r);
+	MUST(link_somehow(a, &old, &new, &name));
 	created(a, name, &new, since);
 	to->exists = true;
 	return true;
 }
 
-static int rename_somehow(struct actor *a, const struct place *old, const struct place *new)
+static int rename_somehow(struct actor *a, const struct place *old, const struct place *new, const char **how)
 {
+	struct io_uring_sqe e = { .opcode = IORING_OP_RENAMEAT, .fd = old->directory,
+				  .addr = (uintptr_t)old->name, .len = (unsigned)new->directory,
+				  .addr2 = (uintptr_t)new->name };
+
 	switch (choose(a, 4)) {
 	case 0:
+		*how = "rename";
 		return rename(old->path, new->path);
 	case 1:
+		*how = "renameat";
 		return renameat(old->directory, old->name, new->directory, new->name);
 	case 2:
+		*how = "rename by int 0x80";
 		return call32(I386_RENAME, low(a, 0, old->path), low(a, 1, new->path), 0);
-	default: {
-		struct io_uring_sqe e = { .opcode = IORING_OP_RENAMEAT, .fd = old->directory,
-					  .addr = (uintptr_t)old->name, .len = (unsigned)new->directory,
-					  .addr2 = (uintptr_t)new->name };
-
+	default:
+		*how = "io_uring renameat";
 		return uring_do(&a->ring, &e);
-	}
 	}
 }
 
@@ -426,7 +432,7 @@ static bool act_rename(struct actor *a, const char *name)
 	if (choose(a, 4) == 0)
 		MUST(renameat2(old.directory, old.name, new.directory, new.name, RENAME_NOREPLACE));
 	else
-		MUST(rename_somehow(a, &old, &new));
+		MUST(rename_somehow(a, &old, &new, &name));
 	created(a, name, &new, since);
 	from->exists = false;
 	to->exists = true;
@@ -459,7 +465,7 @@ static bool act_rename_over(struct actor *a, const char *name)
 	if (!two_files(a, &from, &to, &old, &new))
 		return false;
 	since = now();
-	MUST(rename_somehow(a, &old, &new));
+	MUST(rename_somehow(a, &old, &new, &name));
 	deleted(a, name, &new, since);
 	created(a, name, &new, since);
 	from->exists = false;

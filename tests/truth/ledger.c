@@ -137,13 +137,13 @@ void ledger_file(const struct actor *a, int event, const char *how, const char *
 	write_line(&l);
 }
 
-void ledger_exec(const struct actor *parent, pid_t pid, const char *executed, const char *cwd, size_t argc,
-		 const char *const *argv, const char *how, uint64_t since)
+void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *executed, const char *cwd,
+		 size_t argc, const char *const *argv, const char *how, uint64_t since)
 {
 	struct line l;
 
-	put_event(&l, EVENT_PROCESS_CREATE, how, parent->worker, pid, since, now());
-	put_number(&l, "parent", (uint64_t)parent->pid);
+	put_event(&l, EVENT_PROCESS_CREATE, how, w, pid, since, now());
+	put_number(&l, "parent", (uint64_t)parent);
 	put_text(&l, "image", executed);
 	put_text(&l, "cwd", cwd);
 	put(&l, ",\"argv\":[");

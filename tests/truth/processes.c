@@ -72,15 +72,21 @@ static const char *cwd(const struct actor *a)
 	return a->worker->home.report[0] ? a->worker->home.report : "/";
 }
 
-/* Waits for a child that executed this program; its parent is the actor's process. */
-static void finish(const struct actor *a, const struct program *p, pid_t pid, const char *how, uint64_t since)
+/* Waits for a process that executed this program and writes it down. */
+static void finish_child_of(const struct actor *a, pid_t parent, const struct program *p, pid_t pid,
+			    const char *how, uint64_t since)
 {
 	pid_t initial = initial_pid(a->worker, pid);
 
 	if ((wait_status(pid) & 0xff7f) != p->status) /* without the core dump bit */
 		NEVER("an executed program ended otherwise than it was told");
-	ledger_exec(a, initial, p->image, cwd(a), p->argc, p->argv, how, since);
+	ledger_exec(a->worker, initial, parent, p->image, cwd(a), p->argc, p->argv, how, since);
 	ledger_exit(a->worker, initial, p->image, how, since);
+}
+
+static void finish(const struct actor *a, const struct program *p, pid_t pid, const char *how, uint64_t since)
+{
+	finish_child_of(a, a->pid, p, pid, how, since);
 }
 
 static bool act_fork_exec(struct actor *a, const char *name)
@@ -242,8 +248,8 @@ static bool act_exec_twice(struct actor *a, const char *name)
 	initial = initial_pid(a->worker, pid);
 	if (wait_status(pid) != first.status)
 		NEVER("leaf did not execute itself");
-	ledger_exec(a, initial, first.image, cwd(a), first.argc, first.argv, name, since);
-	ledger_exec(a, initial, second.image, cwd(a), second.argc, second.argv, name, since);
+	ledger_exec(a->worker, initial, a->pid, first.image, cwd(a), first.argc, first.argv, name, since);
+	ledger_exec(a->worker, initial, a->pid, second.image, cwd(a), second.argc, second.argv, name, since);
 	ledger_exit(a->worker, initial, second.image, name, since);
 	return true;
 }
@@ -330,8 +336,9 @@ static bool act_child_with_files(struct actor *a, const char *name)
 	return true;
 }
 
-/* The grandchild waits until its parent is gone, then executes: its parent is then this process, which has
- * declared itself the reaper of its descendants, or is the first of its pid namespace. */
+/* The grandchild waits until its parent is gone, then executes. The parent of its record is still the one that
+ * made it: who reaps it now (this process, which has declared itself the reaper of its descendants) says
+ * nothing of where it comes from. */
 static void become_orphan(const struct program *p, int report)
 {
 	pid_t parent = getpid();
@@ -368,7 +375,7 @@ static bool act_orphan(struct actor *a, const char *name)
 	if (wait_status(pid) != 6 << 8)
 		NEVER("the parent of an orphan did not end as it should");
 	ledger_exit(a->worker, initial, own_image(), name, since);
-	finish(a, &p, orphan, name, since);
+	finish_child_of(a, initial, &p, orphan, name, since);
 	return true;
 }
 

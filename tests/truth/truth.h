@@ -93,8 +93,8 @@ void ledger_open(const char *path);
 void ledger_begin(const struct actor *a, const char *image, const char *directory);
 void ledger_end(const struct actor *a);
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
-void ledger_exec(const struct actor *parent, pid_t pid, const char *image, const char *cwd, size_t argc,
-		 const char *const *argv, const char *how, uint64_t since);
+void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *image, const char *cwd,
+		 size_t argc, const char *const *argv, const char *how, uint64_t since);
 void ledger_exit(const struct worker *w, pid_t pid, const char *image, const char *how, uint64_t since);
 struct ends { /* of a connection, the initiating one first; addresses as text */
 	const char *protocol;
