@@ -88,9 +88,13 @@ int BPF_PROG(FILE_UNLINK__done, void *idmap, struct inode *dir, struct dentry *d
 	struct intent *in = intent_end(dentry, error);
 
 	if (in && in->goes) {
-		struct place place = { .dentry = dentry, .mnt = (const void *)in->mnt };
+		struct file_event e = {
+			.place = { .dentry = dentry, .mnt = (const void *)in->mnt },
+			.gone = in->gone,
+			.how = KS_HOW_UNLINK,
+		};
 
-		emit_file_delete(bpf_get_current_task_btf(), &place, &in->gone, KS_HOW_UNLINK, 0);
+		file_went(&e);
 	}
 	return 0;
 }
@@ -120,23 +124,31 @@ int BPF_PROG(FILE_RENAME__intent, const struct path *old_dir, struct dentry *old
 SEC("fexit/vfs_rename")
 int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct dentry *moved = rd->old_dentry, *other = rd->new_dentry;
 	struct intent *in = intent_end(moved, error);
-	struct place place = {};
+	struct file_event e = {};
+	bool exchanged;
 
 	if (!in)
 		return 0;
-	place.dentry = moved;
-	place.mnt = (const void *)in->mnt;
-	if (in->goes && !(in->flags & RENAME_EXCHANGE))
-		emit_file_delete(task, &place, &in->gone, KS_HOW_REPLACE, 0);
-	if (in->moves)
-		emit_file_create(task, &place, moved->d_inode, KS_HOW_RENAME, 0);
-	if (in->goes && in->flags & RENAME_EXCHANGE) {
-		place.dentry = other;
-		place.mnt = (const void *)in->other_mnt;
-		emit_file_create(task, &place, other->d_inode, KS_HOW_RENAME, 0);
+	exchanged = in->flags & RENAME_EXCHANGE;
+	e.place.dentry = moved;
+	e.place.mnt = (const void *)in->mnt;
+	if (in->goes && !exchanged) {
+		e.gone = in->gone;
+		e.how = KS_HOW_REPLACE;
+		file_went(&e);
+	}
+	e.how = KS_HOW_RENAME;
+	if (in->moves) {
+		e.inode = moved->d_inode;
+		file_came(&e);
+	}
+	if (in->goes && exchanged) {
+		e.place.dentry = other;
+		e.place.mnt = (const void *)in->other_mnt;
+		e.inode = other->d_inode;
+		file_came(&e);
 	}
 	return 0;
 }
@@ -159,9 +171,13 @@ int BPF_PROG(FILE_LINK__done, struct dentry *old_dentry, void *idmap, struct ino
 	struct intent *in = intent_end(new_dentry, error);
 
 	if (in) {
-		struct place place = { .dentry = new_dentry, .mnt = (const void *)in->mnt };
+		struct file_event e = {
+			.place = { .dentry = new_dentry, .mnt = (const void *)in->mnt },
+			.inode = old_dentry->d_inode,
+			.how = KS_HOW_LINK,
+		};
 
-		emit_file_create(bpf_get_current_task_btf(), &place, old_dentry->d_inode, KS_HOW_LINK, 0);
+		file_came(&e);
 	}
 	return 0;
 }
@@ -181,9 +197,13 @@ int BPF_PROG(FILE_MKNOD__done, void *idmap, struct inode *dir, struct dentry *de
 	struct intent *in = intent_end(dentry, error);
 
 	if (in) {
-		struct place place = { .dentry = dentry, .mnt = (const void *)in->mnt };
+		struct file_event e = {
+			.place = { .dentry = dentry, .mnt = (const void *)in->mnt },
+			.inode = dentry->d_inode,
+			.how = KS_HOW_CREATE,
+		};
 
-		emit_file_create(bpf_get_current_task_btf(), &place, dentry->d_inode, KS_HOW_CREATE, 0);
+		file_came(&e);
 	}
 	return 0;
 }
@@ -194,7 +214,7 @@ static __always_inline void opened(const struct open_flags *op, const struct fil
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct inode *inode;
-	struct place place = {};
+	struct file_event e = {};
 	bool created;
 
 	if ((__u64)file >= ERR_MIN)
@@ -207,9 +227,11 @@ static __always_inline void opened(const struct open_flags *op, const struct fil
 		return;
 	if (task->flags & PF_KTHREAD || is_ignored(task))
 		return;
-	place.dentry = file->f_path.dentry;
-	place.mnt = file->f_path.mnt;
-	emit_file_create(task, &place, inode, created ? KS_HOW_CREATE : KS_HOW_TRUNCATE, 0);
+	e.place.dentry = file->f_path.dentry;
+	e.place.mnt = file->f_path.mnt;
+	e.inode = inode;
+	e.how = created ? KS_HOW_CREATE : KS_HOW_TRUNCATE;
+	file_came(&e);
 }
 
 SEC("fexit/do_filp_open")

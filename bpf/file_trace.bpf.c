@@ -8,6 +8,7 @@
 
 #include "lib/file.bpf.h"
 #include "lib/mounts.bpf.h"
+#include "lib/network.bpf.h"
 #include "lib/syscall.bpf.h"
 
 char licence[] SEC("license") = "Dual MIT/GPL";
@@ -243,40 +244,46 @@ static __always_inline enum fate fate_of(const struct alias *alias, __u64 inode)
 	return SAME;
 }
 
-/* Who does it, by which call, and where relative names begin. */
-struct caller {
-	const struct task_struct *task;
-	const struct vfsmount *start;
-	const void *user_path;
-};
-
-static __always_inline void tell_created(const struct caller *caller, const struct touched *file,
-					 const struct dentry *dentry, __u32 how)
+static __always_inline void tell_came(struct mount_search *by, const struct touched *file,
+				      const struct dentry *dentry, __u32 how)
 {
-	struct place place = { .dentry = dentry };
+	struct file_event e = {
+		.place = { .dentry = dentry },
+		.inode = (const void *)file->inode,
+		.how = how,
+	};
 
-	place.mnt = choose_mount(caller->task, &place, (const void *)file->sb, caller->start,
-				 caller->user_path);
-	emit_file_create(caller->task, &place, (const void *)file->inode, how, 0);
+	by->sb = (const void *)file->sb;
+	find_mount(&e.place, by);
+	file_came(&e);
 }
 
-static __always_inline void tell_deleted(const struct caller *caller, const struct touched *file,
-					 __u32 index, __u32 how)
+/* Of the first alias the name was kept. */
+static __always_inline void tell_went(struct mount_search *by, const struct touched *file, __u32 index,
+				      __u32 how)
 {
 	const struct alias *alias = &file->aliases[index & (ALIASES - 1)];
 	const struct dentry *dentry = (const void *)alias->dentry;
-	struct place place = { .dentry = (const void *)alias->parent };
+	struct file_event e = {
+		.place = { .name = file->name,
+			   .name_length = file->name_length,
+			   .dentry = (const void *)alias->parent },
+		.gone = file->id,
+		.how = how,
+	};
 
-	place.name = index ? BPF_CORE_READ(dentry, d_name.name) : file->name;
-	place.name_length = index ? BPF_CORE_READ(dentry, d_name.len) : file->name_length;
-	place.mnt = choose_mount(caller->task, &place, (const void *)file->sb, caller->start,
-				 caller->user_path);
-	emit_file_delete(caller->task, &place, &file->id, how, 0);
+	if (index) {
+		e.place.name = BPF_CORE_READ(dentry, d_name.name);
+		e.place.name_length = BPF_CORE_READ(dentry, d_name.len);
+	}
+	by->sb = (const void *)file->sb;
+	find_mount(&e.place, by);
+	file_went(&e);
 }
 
 struct verdict {
 	const struct operation *op;
-	const struct caller *caller;
+	struct mount_search *by;
 };
 
 /* unlink and rename: what became of the names that were. */
@@ -293,9 +300,9 @@ static long judge_old_names(__u32 i, struct verdict *v)
 		enum fate fate = fate_of(&file->aliases[a], file->inode);
 
 		if (fate == GONE)
-			tell_deleted(v->caller, file, a, how);
+			tell_went(v->by, file, a, how);
 		if (fate == MOVED && v->op->kind == RENAME)
-			tell_created(v->caller, file, (const void *)file->aliases[a].dentry, KS_HOW_RENAME);
+			tell_came(v->by, file, (const void *)file->aliases[a].dentry, KS_HOW_RENAME);
 		if (fate != SAME)
 			return 0; /* an operation concerns one name of a file */
 	}
@@ -349,13 +356,13 @@ static long judge_new_name(__u32 i, struct verdict *v)
 	bpf_loop(ALIASES_READ, newest_step, &n, 0);
 	if (!n.found)
 		return 0;
-	tell_created(v->caller, file, n.found, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
+	tell_came(v->by, file, n.found, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
 	return 1;
 }
 
-static __always_inline void judge(const struct operation *op, const struct caller *caller)
+static __always_inline void judge(const struct operation *op, struct mount_search *by)
 {
-	struct verdict v = { .op = op, .caller = caller };
+	struct verdict v = { .op = op, .by = by };
 
 	if (op->kind == UNLINK || op->kind == RENAME)
 		bpf_loop(FILES, judge_old_names, &v, 0);
@@ -388,13 +395,13 @@ static __always_inline void names_changed(const struct task_struct *task, const 
 					  const struct call *call)
 {
 	struct operation *op = bpf_task_storage_get(&operations, (void *)task, NULL, 0);
-	struct caller caller = { .task = task };
+	struct mount_search by = {};
 
 	if (!op || !op->kind)
 		return;
-	caller.user_path = (const void *)argument(task, regs, call->at);
-	caller.start = start_of(task, call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD);
-	judge(op, &caller);
+	by.user_path = (const void *)argument(task, regs, call->at);
+	by.start = start_of(task, call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD);
+	judge(op, &by);
 }
 
 /* Forgets what was noted; the names stay where they are, behind the counts. */
@@ -437,7 +444,7 @@ static __always_inline void opened(const struct task_struct *task, const struct 
 {
 	const struct file *file = file_of(task, fd);
 	const struct inode *inode;
-	struct place place = {};
+	struct file_event e = {};
 	bool created;
 
 	if (!file)
@@ -448,15 +455,41 @@ static __always_inline void opened(const struct task_struct *task, const struct 
 		return;
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || (!created && is_pseudo(inode)))
 		return;
-	place.dentry = BPF_CORE_READ(file, f_path.dentry);
-	place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	e.place.dentry = BPF_CORE_READ(file, f_path.dentry);
+	e.place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	e.inode = inode;
+	e.how = created ? KS_HOW_CREATE : KS_HOW_TRUNCATE;
 	/* Another thread may have put another file behind the number meanwhile. */
-	emit_file_create(task, &place, inode, created ? KS_HOW_CREATE : KS_HOW_TRUNCATE,
-			 task->files->count.counter > 1 ? KS_F_RACY : 0);
+	if (task->files->count.counter > 1)
+		e.flags = KS_F_RACY;
+	file_came(&e);
+}
+
+/* --- accept, which comes by here too: one program for all calls is cheaper than two */
+
+#define SOCKETCALL_ACCEPT  5
+#define SOCKETCALL_ACCEPT4 18
+
+static __always_inline void accept_returned(const struct task_struct *task, const struct pt_regs *regs,
+					    const struct call *call, __u32 fd)
+{
+	const struct file *file = file_of(task, fd);
+	const struct socket *socket;
+	__u64 which;
+
+	if (call->kind == SOCKETCALL) {
+		which = argument(task, regs, 0);
+		if (which != SOCKETCALL_ACCEPT && which != SOCKETCALL_ACCEPT4)
+			return;
+	}
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return;
+	socket = BPF_CORE_READ(file, private_data);
+	accepted(task, BPF_CORE_READ(socket, sk));
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(FILE_CALL__exit, struct pt_regs *regs, long result)
+int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 {
 	struct task_struct *task;
 	struct call call;
@@ -465,9 +498,11 @@ int BPF_PROG(FILE_CALL__exit, struct pt_regs *regs, long result)
 		return 0;
 	task = bpf_get_current_task_btf();
 	call = call_of(task, regs);
-	if (result >= 0 && call.kind && call.kind < ACCEPT && !is_ignored(task)) {
+	if (result >= 0 && call.kind && !is_ignored(task)) {
 		if (call.kind == OPEN || call.kind == CREAT || call.kind == OPENAT2)
 			opened(task, regs, &call, result);
+		else if (call.kind == ACCEPT || call.kind == SOCKETCALL)
+			accept_returned(task, regs, &call, result);
 		else
 			names_changed(task, regs, &call);
 	}

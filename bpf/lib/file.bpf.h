@@ -9,6 +9,7 @@
 #define S_IFMT  0170000
 #define S_IFDIR 0040000
 #define S_IFREG 0100000
+#define S_IFSOCK 0140000
 
 #define O_TRUNC       00001000
 #define O_PATH        010000000
@@ -91,50 +92,62 @@ static __always_inline struct ks_text emit_place(struct draft *d, const struct p
 	return walk_end(&w, d, flags);
 }
 
-/* A file came. inode may be a pointer that was only read, not handed to us. */
-static __always_inline void emit_file_create(const struct task_struct *task, const struct place *place,
-					     const struct inode *inode, __u32 how, __u32 flags)
+/* A file that came or went by the current task's doing. */
+struct file_event {
+	struct place place;
+	const struct inode *inode; /* that came; may be a pointer that was only read, not handed to us */
+	struct ks_file_id gone;    /* what went */
+	__u32 how;
+	__u32 flags;
+};
+
+/* These two are global functions, so that the verifier looks at each once and not at each call. */
+__weak int file_came(struct file_event *e)
 {
+	const struct task_struct *task = bpf_get_current_task_btf();
 	struct ks_rec_FILE_CREATE *rec;
 	struct ks_who who = {};
 	struct draft *d;
+	__u32 flags;
 
-	if (!wanted(KS_FILE_CREATE))
-		return;
+	if (!e || !wanted(KS_FILE_CREATE))
+		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_CREATE, sizeof(*rec), &who);
 	if (!d)
-		return;
+		return 0;
 
 	rec = (void *)d->record;
-	flags |= task_flags(task);
-	rec->how = how;
-	rec->birth_ns = inode_birth_ns(inode);
-	rec->TargetFilename = emit_place(d, place, &flags);
+	flags = e->flags | task_flags(task);
+	rec->how = e->how;
+	rec->birth_ns = inode_birth_ns(e->inode);
+	rec->TargetFilename = emit_place(d, &e->place, &flags);
 	rec->hdr.flags = flags;
 	emit_end(d, KS_FILE_CREATE);
+	return 0;
 }
 
-/* A file went; id is what it was. */
-static __always_inline void emit_file_delete(const struct task_struct *task, const struct place *place,
-					     const struct ks_file_id *id, __u32 how, __u32 flags)
+__weak int file_went(struct file_event *e)
 {
+	const struct task_struct *task = bpf_get_current_task_btf();
 	struct ks_rec_FILE_DELETE_DETECTED *rec;
 	struct ks_who who = {};
 	struct draft *d;
+	__u32 flags;
 
-	if (!wanted(KS_FILE_DELETE_DETECTED))
-		return;
+	if (!e || !wanted(KS_FILE_DELETE_DETECTED))
+		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_DELETE_DETECTED, sizeof(*rec), &who);
 	if (!d)
-		return;
+		return 0;
 
 	rec = (void *)d->record;
-	flags |= task_flags(task);
-	rec->how = how;
-	rec->file = *id;
-	rec->TargetFilename = emit_place(d, place, &flags);
+	flags = e->flags | task_flags(task);
+	rec->how = e->how;
+	rec->file = e->gone;
+	rec->TargetFilename = emit_place(d, &e->place, &flags);
 	rec->hdr.flags = flags;
 	emit_end(d, KS_FILE_DELETE_DETECTED);
+	return 0;
 }

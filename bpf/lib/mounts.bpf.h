@@ -154,30 +154,49 @@ static long choice_step(__u32 i, struct choice *c)
 	return 0;
 }
 
+/* What helps to find it. */
+struct mount_search {
+	const struct super_block *sb;
+	const struct vfsmount *start; /* where the names in the call begin */
+	const void *user_path;        /* NULL: not known */
+};
+
 /* The mount by which the current task reached the place: where it starts from first, then all others of its
  * namespace. */
-static __always_inline const struct vfsmount *choose_mount(const struct task_struct *task,
-							   const struct place *place,
-							   const struct super_block *sb,
-							   const struct vfsmount *start, const void *user_path)
+static __always_inline const struct mount *search_mounts(struct draft *d, const struct place *place,
+							 const struct mount_search *s,
+							 const struct mount *first)
 {
-	struct choice c = { .sb = sb, .place = place };
-	const struct mount *first = sb_first_mount(sb), *mount;
+	struct choice c = {
+		.sb = s->sb,
+		.place = place,
+		.draft = d,
+		.mnt_ns = bpf_get_current_task_btf()->nsproxy->mnt_ns,
+		.next = first,
+	};
 
-	if (!first)
-		return NULL;
-	if (!sb_next_mount(sb, first))
-		return mount_vfs(first);
-	c.draft = draft_take();
-	if (!c.draft)
-		return NULL;
-	c.mnt_ns = task->nsproxy->mnt_ns;
-	if (user_path)
-		choice_wish(&c, user_path);
-	c.next = first;
-	if (!start || !choice_try(&c, mount_of(start)))
+	if (s->user_path)
+		choice_wish(&c, s->user_path);
+	if (!s->start || !choice_try(&c, mount_of(s->start)))
 		bpf_loop(SB_MOUNTS_MAX, choice_step, &c, 0);
-	draft_drop(c.draft);
-	mount = c.chosen ? c.chosen : c.fits;
-	return mount ? mount_vfs(mount) : NULL;
+	return c.chosen ? c.chosen : c.fits;
+}
+
+__weak int find_mount(struct place *place, struct mount_search *s)
+{
+	const struct mount *mount;
+	struct draft *d;
+
+	if (!place || !s)
+		return 0;
+	mount = sb_first_mount(s->sb);
+	if (mount && sb_next_mount(s->sb, mount)) {
+		d = draft_take();
+		if (!d)
+			return 0;
+		mount = search_mounts(d, place, s, mount);
+		draft_drop(d);
+	}
+	place->mnt = mount ? mount_vfs(mount) : NULL;
+	return 0;
 }

@@ -26,7 +26,7 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
 	/* What notes comes after what forgets. */
-	{ "FILE_CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | BIT(KS_NETWORK_CONNECT) },
 	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
 	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
 	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
@@ -40,6 +40,16 @@ static const struct program_row program_rows[] = {
 	{ "FILE_MKNOD__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) },
 	{ "FILE_CREATE__open", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
 	{ "FILE_CREATE__open_by_handle", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
+	/* What takes a connection out of the table of those that wait comes before what enters it. */
+	{ "NETWORK_CONNECT__accept", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__sent", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__received", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__tcp", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__egress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_EGRESS, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__ingress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_INGRESS, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__udp4_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__udp6_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
+	{ "NETWORK_CONNECT__udp_receive", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -54,8 +64,11 @@ static const struct {
 	{ KS_PROCESS_ALIVE, "PROCESS_ALIVE__iter", "task iterator" },
 	{ KS_FILE_CREATE, "FILE_CREATE__open", "function exits of open, rename, link and mknod" },
 	{ KS_FILE_CREATE, "FILE_TOUCH__set", "tracepoints of system call exit and inode change time" },
-	{ KS_FILE_CREATE, "FILE_CALL__exit", "tracepoint of system call exit (open only)" },
+	{ KS_FILE_CREATE, "CALL__exit", "tracepoint of system call exit (open only)" },
 	{ KS_FILE_DELETE_DETECTED, "FILE_UNLINK__done", "function exits of unlink and rename" },
 	{ KS_FILE_DELETE_DETECTED, "FILE_TOUCH__set",
 	  "tracepoints of system call exit and inode change time" },
+	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive", "socket states, exit of accept, functions of UDP" },
+	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__ingress", "socket states, exit of accept, packets of UDP" },
+	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 };
