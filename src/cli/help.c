@@ -118,10 +118,21 @@ static const struct { const char *element, *help; } elements[] = {
 	{ "ArchiveDirectory", "directory at the root of each file system that keeps deleted files" },
 	{ "CaptureClipboard", "see the clipboard; an empty element" },
 	{ "FieldSizes", "longest output of fields: CommandLine:500,Image:200" },
-	{ "DriverName", "Windows only; accepted" },
-	{ "CopyOnDeletePE", "Windows only; accepted, as CopyOnDeleteSIDs, -Extensions and -Processes" },
-	{ "DriverQueueSize", "Windows only; accepted, as SigningQueueSize" },
+	{ "DriverName", "no effect here" },
+	{ "DriverQueueSize", "no effect here, as SigningQueueSize" },
+	{ "CopyOnDeletePE", "no effect here, as CopyOnDeleteSIDs, CopyOnDeleteExtensions and CopyOnDeleteProcesses" },
+	{ "PipeMonitoringConfig", "no effect here, as ProcessAccessConfig" },
 };
+
+static void put_conditions(FILE *to)
+{
+	char names[400] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < OPERATOR_COUNT && n < sizeof(names); i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", operators[i].name);
+	put_row("condition=", names, to);
+}
 
 void help_config(FILE *to)
 {
@@ -133,9 +144,9 @@ void help_config(FILE *to)
 	fputs("\nEvents (id, tag of its sections, title); those without a tag are always kept:\n", to);
 	for (size_t i = 0; i < EVENT_TYPE_COUNT; i++)
 		fprintf(to, "  %3u  %-24s%s\n", event_types[i].id, event_types[i].tag, event_types[i].title);
-	fputs("\nConditions; without one it is 'is'. Case does not matter:\n  ", to);
-	for (size_t i = 0; i < OPERATOR_COUNT; i++)
-		fprintf(to, "%s%s", operators[i].name, i + 1 < OPERATOR_COUNT ? ", " : "\n\n");
+	fputs("\nConditions; without one it is 'is'. Case does not matter:\n", to);
+	put_conditions(to);
+	fputc('\n', to);
 	fputs(examples, to);
 	fputs("\n'konseki check FILE' checks a configuration. 'konseki -s' prints all fields.\n", to);
 }

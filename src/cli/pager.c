@@ -22,9 +22,10 @@ static void pass_on(void)
 			break;
 }
 
-static void __attribute__((noreturn)) be_pager(int from)
+static void __attribute__((noreturn)) be_pager(const int ends[2])
 {
-	dup2(from, STDIN_FILENO);
+	dup2(ends[0], STDIN_FILENO);
+	close(ends[1]); /* or passing on would wait for itself to write */
 	/* Who may view as another user by way of sudo is not to get a shell of that user from less. */
 	setenv("LESSSECURE", "1", 1);
 	/* Quit when one screen is enough, let colours through, leave the text on the screen. */
@@ -43,7 +44,7 @@ pid_t pager_start(void)
 		return 0;
 	pid = fork();
 	if (pid == 0)
-		be_pager(ends[0]);
+		be_pager(ends);
 	close(ends[0]);
 	if (pid > 0) {
 		/* Ctrl-C is for the pager; we end when it does, by the broken pipe. */
