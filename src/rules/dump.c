@@ -30,9 +30,11 @@ static void dump_rule(const struct clause *c, FILE *to)
 {
 	if (c->name)
 		fprintf(to, "\tCompound Rule %.*s   combine using %s\n",
-			bytes_of_characters(c->name, COMPOUND_NAME_MAX), c->name, relation_name(c->relation));
+			bytes_of_characters(c->name, COMPOUND_NAME_MAX), c->name,
+			relation_name(c->relation));
 	else
-		fprintf(to, "\tCompound Rule %04u   combine using %s\n", c->number, relation_name(c->relation));
+		fprintf(to, "\tCompound Rule %04u   combine using %s\n", c->number,
+			relation_name(c->relation));
 	for (const struct filter *f = c->filters; f; f = f->next)
 		dump_filter(f, "    ", to);
 }

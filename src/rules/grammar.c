@@ -381,7 +381,8 @@ static bool read_onmatch(struct grammar *g, struct position at, const char *tag,
 	const char *value = onmatch ? onmatch : legacy_default;
 
 	if (onmatch && legacy_default)
-		problem_add(g->problems, at, "%s has both onmatch and default, expected only one of them", tag);
+		problem_add(g->problems, at, "%s has both onmatch and default, expected only one of them",
+			    tag);
 	if (!value)
 		problem_add(g->problems, at,
 			    "%s without onmatch, expected onmatch=\"include\" or onmatch=\"exclude\"", tag);

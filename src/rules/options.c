@@ -97,7 +97,8 @@ static bool set_hash_algorithms(struct ruleset *rs, const char *value, struct op
 
 		if (!bit)
 			return refuse(why, "invalid hashing algorithm '%s', expected SHA1, MD5, SHA256, "
-				      "IMPHASH or *, separated by commas without blanks", quote(item.text).text);
+				      "IMPHASH or *, separated by commas without blanks",
+				      quote(item.text).text);
 		hashes |= bit;
 	}
 	rs->hashes = hashes;

@@ -175,7 +175,8 @@ static int complain(const struct reading *r)
 	if (code == XML_ERROR_NO_MEMORY)
 		return -ENOMEM;
 	if (r->too_deep)
-		problem_add(r->problems, r->too_deep_at, "elements are nested more than %u deep", RULESET_DEPTH_MAX);
+		problem_add(r->problems, r->too_deep_at, "elements are nested more than %u deep",
+			    RULESET_DEPTH_MAX);
 	else if (code == XML_ERROR_UNDEFINED_ENTITY)
 		problem_add(r->problems, at, "entities are not expanded, expected one of &lt; &gt; &amp; "
 			    "&quot; &apos; or a character number such as &#228;");
@@ -237,8 +238,8 @@ int xml_read(const void *bytes, size_t n, const struct xml_reader *reader, struc
 	int ret;
 
 	if (n > RULESET_BYTES_MAX) {
-		problem_add(problems, (struct position){ 1, 1 }, "the file has %zu bytes, at most %u are read", n,
-			    RULESET_BYTES_MAX);
+		problem_add(problems, (struct position){ 1, 1 },
+			    "the file has %zu bytes, at most %u are read", n, RULESET_BYTES_MAX);
 		return -EBADMSG;
 	}
 	ret = parse(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs the cases of rules/NAME.test: a configuration, and what must come of it. The form of the files stands in
- * rules/README.md. rules_test FOLDER prints TAP. */
+/* Runs the cases of FOLDER/NAME.test: a configuration, and what must come of it. rules/README.md tells
+ * the form. rules_test FOLDER NAME.test... prints TAP. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -81,8 +81,8 @@ static void add_document(struct scene *s, const char *text)
 
 static bool is_whole(const char *document)
 {
-	return strstr(document, "<Sysmon") || strstr(document, "<NotSysmon") || strncmp(document, "<?", 2) == 0 ||
-	       document[0] != '<';
+	return strstr(document, "<Sysmon") || strstr(document, "<NotSysmon") ||
+	       strncmp(document, "<?", 2) == 0 || document[0] != '<';
 }
 
 static void parse(struct scene *s)
@@ -224,9 +224,9 @@ static void expect_counts(struct scene *s, const char *rest)
 
 		if (strlen(c->tag) != tag_length || memcmp(c->tag, rest, tag_length) != 0)
 			continue;
-		snprintf(text, sizeof(text), "%s include %u/%u %uR exclude %u/%u %uR", c->tag, c->include.sections,
-			 c->include.filters, c->include.rules, c->exclude.sections, c->exclude.filters,
-			 c->exclude.rules);
+		snprintf(text, sizeof(text), "%s include %u/%u %uR exclude %u/%u %uR", c->tag,
+			 c->include.sections, c->include.filters, c->include.rules, c->exclude.sections,
+			 c->exclude.filters, c->exclude.rules);
 		if (strcmp(text, rest) != 0)
 			fail(s, "counts %s\n#   expected %s", text, rest);
 		return;

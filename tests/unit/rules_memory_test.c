@@ -91,7 +91,8 @@ static void judging_allocates_nothing(void **state)
 {
 	static const char text[] =
 		"<Sysmon schemaversion=\"4.90\"><EventFiltering><ProcessCreate onmatch=\"include\">"
-		"<CommandLine condition=\"contains\">ß</CommandLine><ProcessGuid condition=\"excludes\">x</ProcessGuid>"
+		"<CommandLine condition=\"contains\">ß</CommandLine>"
+		"<ProcessGuid condition=\"excludes\">x</ProcessGuid>"
 		"</ProcessCreate></EventFiltering></Sysmon>";
 	struct event ev = { .type = event_type_by_id(1) };
 	int line = event_field_index(ev.type, "CommandLine", 11);
