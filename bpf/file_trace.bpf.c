@@ -187,6 +187,85 @@ static __always_inline bool changes_names(__u8 kind)
 	return kind == UNLINK || kind == RENAME || kind == LINK || kind == MKNOD || kind == OPENAT2;
 }
 
+/* What is done for io_uring changes names in worker threads only (it is never tried at once). They make no
+ * system calls: the request is found by what the worker works on, and it is what things are noted for, since it
+ * may be completed by another thread. */
+#define IORING_OP_OPENAT   18
+#define IORING_OP_OPENAT2  28
+#define IORING_OP_RENAMEAT 35
+#define IORING_OP_UNLINKAT 36
+#define IORING_OP_LINKAT   39
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64); /* the request */
+	__type(value, struct operation);
+} requests SEC(".maps");
+
+/* Never written: what a new entry begins as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct operation);
+} blank_operation SEC(".maps");
+
+static __always_inline __u8 request_kind(const struct io_kiocb *request)
+{
+	switch (BPF_CORE_READ(request, opcode)) {
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2: return OPENAT2;
+	case IORING_OP_RENAMEAT: return RENAME;
+	case IORING_OP_UNLINKAT: return UNLINK;
+	case IORING_OP_LINKAT: return LINK;
+	}
+	return NO_OPERATION;
+}
+
+static __always_inline const struct io_kiocb *request_of_worker(const struct task_struct *worker)
+{
+	const struct io_worker *private = worker->worker_private;
+	const struct io_wq_work *work = private ? BPF_CORE_READ(private, cur_work) : NULL;
+
+	return work ? (const void *)work - bpf_core_field_offset(struct io_kiocb, work) : NULL;
+}
+
+static __always_inline struct operation *operation_of_worker(const struct task_struct *worker, __u8 *kind)
+{
+	const struct io_kiocb *request = request_of_worker(worker);
+	__u64 key = (__u64)request;
+	struct operation *op;
+	const void *blank;
+	__u32 zero = 0;
+
+	*kind = request ? request_kind(request) : NO_OPERATION;
+	if (!changes_names(*kind) || *kind == OPENAT2)
+		return NULL;
+	op = bpf_map_lookup_elem(&requests, &key);
+	if (op)
+		return op;
+	blank = bpf_map_lookup_elem(&blank_operation, &zero);
+	if (!blank || bpf_map_update_elem(&requests, &key, blank, BPF_NOEXIST) < 0) {
+		count_missed();
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&requests, &key);
+}
+
+static __always_inline struct operation *operation_of_call(struct task_struct *task, __u8 *kind)
+{
+	struct operation *op;
+
+	*kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
+	if (!changes_names(*kind))
+		return NULL;
+	op = bpf_task_storage_get(&operations, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!op)
+		count_missed();
+	return op;
+}
+
 /* Every write to a file comes by here: most must leave soon. */
 static __always_inline int touched(const struct inode *inode)
 {
@@ -196,14 +275,10 @@ static __always_inline int touched(const struct inode *inode)
 
 	if (task->flags & PF_KTHREAD)
 		return 0;
-	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
-	if (!changes_names(kind))
+	op = task->flags & PF_IO_WORKER ? operation_of_worker(task, &kind)
+					: operation_of_call(task, &kind);
+	if (!op)
 		return 0;
-	op = bpf_task_storage_get(&operations, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!op) {
-		count_missed();
-		return 0;
-	}
 	op->kind = kind;
 	note(op, inode);
 	return 0;
@@ -439,20 +514,12 @@ static __always_inline bool is_truncated(const struct task_struct *task, const s
 	return BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC || flags & O_TRUNC;
 }
 
-static __always_inline void opened(const struct task_struct *task, const struct pt_regs *regs,
-				   const struct call *call, __u32 fd)
+static __always_inline void tell_opened(const struct task_struct *task, const struct file *file,
+					bool created)
 {
-	const struct file *file = file_of(task, fd);
-	const struct inode *inode;
+	const struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct file_event e = {};
-	bool created;
 
-	if (!file)
-		return;
-	inode = BPF_CORE_READ(file, f_inode);
-	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
-	if (!created && !is_truncated(task, regs, call, inode))
-		return;
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || (!created && is_pseudo(inode)))
 		return;
 	e.place.dentry = BPF_CORE_READ(file, f_path.dentry);
@@ -463,6 +530,19 @@ static __always_inline void opened(const struct task_struct *task, const struct 
 	if (task->files->count.counter > 1)
 		e.flags = KS_F_RACY;
 	file_came(&e);
+}
+
+static __always_inline void opened(const struct task_struct *task, const struct pt_regs *regs,
+				   const struct call *call, __u32 fd)
+{
+	const struct file *file = file_of(task, fd);
+	bool created;
+
+	if (!file)
+		return;
+	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
+	if (created || is_truncated(task, regs, call, BPF_CORE_READ(file, f_inode)))
+		tell_opened(task, file, created);
 }
 
 /* --- accept, which comes by here too: one program for all calls is cheaper than two */
@@ -508,5 +588,71 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 	}
 	if (changes_names(call.kind))
 		operation_end(task);
+	return 0;
+}
+
+/* --- io_uring */
+
+#define SLOT_CHOSEN    0xffffffffu /* IORING_FILE_INDEX_ALLOC: the kernel chose the slot and returns it */
+#define FILE_PTR_FLAGS 7ul
+
+/* The file that was opened into a slot of the ring, which no descriptor names. */
+static __always_inline const struct file *file_in_slot(const struct io_kiocb *request, __u32 slot)
+{
+	const struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
+	const struct io_rsrc_node *node = NULL;
+
+	if (!bpf_core_field_exists(ring->file_table.data.nodes) ||
+	    slot >= BPF_CORE_READ(ring, file_table.data.nr))
+		return NULL;
+	bpf_probe_read_kernel(&node, sizeof(node), BPF_CORE_READ(ring, file_table.data.nodes) + slot);
+	return node ? (const void *)(BPF_CORE_READ(node, file_ptr) & ~FILE_PTR_FLAGS) : NULL;
+}
+
+static __always_inline void request_opened(const struct task_struct *task, const struct io_kiocb *request,
+					   __u32 result)
+{
+	const struct io_open *how =
+		(const void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+	__u32 slot = BPF_CORE_READ(how, file_slot);
+	const struct file *file;
+	bool created;
+
+	if (slot)
+		file = file_in_slot(request, slot == SLOT_CHOSEN ? result : slot - 1);
+	else
+		file = file_of(task, result);
+	if (!file)
+		return;
+	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
+	if (created || (BPF_CORE_READ(how, how.flags) & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC)
+		tell_opened(task, file, created);
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(FILE_REQUEST__complete, struct io_ring_ctx *ring, const struct io_kiocb *request)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	__u8 kind = request ? request_kind(request) : NO_OPERATION;
+	__u64 key = (__u64)request;
+	struct mount_search by = {};
+	struct operation *op;
+	int result;
+
+	if (kind == NO_OPERATION)
+		return 0;
+	result = BPF_CORE_READ(request, cqe.res);
+	if (kind == OPENAT2) {
+		if (result >= 0 && !is_ignored(task))
+			request_opened(task, request, result);
+		return 0;
+	}
+	op = bpf_map_lookup_elem(&requests, &key);
+	if (!op)
+		return 0;
+	by.start = task->fs->pwd.mnt;
+	if (result >= 0 && !is_ignored(task))
+		judge(op, &by);
+	bpf_map_delete_elem(&requests, &key);
 	return 0;
 }

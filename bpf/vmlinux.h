@@ -149,15 +149,29 @@ struct renamedata {
 struct open_flags { int open_flag; };
 
 /* --- io_uring */
-struct io_wq_work;
-struct io_worker { struct io_wq_work *cur_work; };
 struct io_wq_work { int cancel_seq; };
-struct io_uring_cqe { __u64 user_data; __s32 res; __u32 flags; };
-struct io_ring_ctx;
+struct io_worker { struct io_wq_work *cur_work; };
+struct io_cqe { __s32 res; };
+struct io_cmd_data { struct file *file; };
 struct io_kiocb {
+	union { struct io_cmd_data cmd; };
 	__u8 opcode;
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
 	struct io_wq_work work;
 };
+struct open_how { __u64 flags; };
+struct io_open {
+	__u32 file_slot;
+	struct open_how how;
+};
+struct io_rsrc_node { unsigned long file_ptr; };
+struct io_rsrc_data {
+	unsigned int nr;
+	struct io_rsrc_node **nodes;
+};
+struct io_file_table { struct io_rsrc_data data; };
+struct io_ring_ctx { struct io_file_table file_table; };
 
 /* --- sockets */
 struct in6_addr { union { __u8 u6_addr8[16]; } in6_u; };

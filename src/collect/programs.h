@@ -27,6 +27,7 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
 	/* What notes comes after what forgets. */
 	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | BIT(KS_NETWORK_CONNECT) },
+	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
 	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
 	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
 	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
