@@ -147,6 +147,8 @@ static int view_file(struct viewing *v)
 	}
 	if (r < 0 && r != -EPIPE)
 		hear_fault(v, e.text);
+	if (r == -ENOENT && v->arguments->word_count == 0)
+		fputs("konseki is not installed here: name a log, or run 'konseki run' or 'konseki -i'.\n", stderr);
 	if (pager)
 		pager_wait(pager);
 	return r < 0 || v->faults ? STATUS_FAILED : STATUS_OK;

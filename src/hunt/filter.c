@@ -225,7 +225,7 @@ uint64_t filter_oldest(const struct filter *f)
 /* Folds the value and compares. Out of memory counts as "holds": rather shown than hidden. */
 static bool value_holds(struct filter *f, const struct condition *c, const char *text, size_t n)
 {
-	struct folded value;
+	struct folded value = { (const uint8_t *)"", 0 };
 
 	if (FOLD_SIZE_MAX(n) > f->room_size) {
 		uint8_t *room = realloc(f->room, FOLD_SIZE_MAX(n));
@@ -235,7 +235,8 @@ static bool value_holds(struct filter *f, const struct condition *c, const char 
 		f->room = room;
 		f->room_size = FOLD_SIZE_MAX(n);
 	}
-	value = (struct folded){ f->room, n ? fold_text(text, n, f->room) : 0 };
+	if (n > 0)
+		value = (struct folded){ f->room, fold_text(text, n, f->room) };
 	return c->op->holds(&value, &c->items);
 }
 

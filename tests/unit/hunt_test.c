@@ -240,6 +240,26 @@ static void all_conditions_must_hold(void **state)
 	unmake(&m);
 }
 
+static void values_of_other_programs_may_be_empty_or_without_a_name(void **state)
+{
+	static const struct { const char *where; bool passes; } cases[] = {
+		{ "Empty is ", true }, { "Empty is not ", false }, { "Empty contains x", false },
+		{ "Empty end with ", true }, { "Other is x", false },
+	};
+	static const struct evtx_data data[] = { { "Empty", "", 0, 1 }, { "", "nameless", 8, 1 } };
+	const struct evtx_record rec = { .computer = "", .channel = "", .provider_name = "", .user_id = "",
+					 .data_count = 2, .data = data };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		OWNED(filter) f = filter_new();
+
+		assert_int_equal(filter_where(f, cases[i].where, NULL), 0);
+		if (filter_passes(f, &rec) != cases[i].passes)
+			fail_msg("'%s'", cases[i].where);
+	}
+}
+
 static const struct { narrow *how; const char *what; } refused[] = {
 	{ filter_ids, "" },         { filter_ids, "1," },       { filter_ids, ",1" },
 	{ filter_ids, "a" },        { filter_ids, "5-3" },      { filter_ids, "1-" },
@@ -530,6 +550,7 @@ int main(void)
 		cmocka_unit_test(a_ring_is_shown_in_the_order_it_was_written),
 		cmocka_unit_test(a_filter_lets_through_what_was_asked_for),
 		cmocka_unit_test(all_conditions_must_hold),
+		cmocka_unit_test(values_of_other_programs_may_be_empty_or_without_a_name),
 		cmocka_unit_test(what_is_no_filter_is_refused),
 		cmocka_unit_test(times_are_utc_or_so_long_ago),
 		cmocka_unit_test(damage_is_named_and_the_rest_shown),

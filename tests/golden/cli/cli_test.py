@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 WINDOWS = os.path.join(os.path.dirname(HERE), 'evtx', 'windows')
+os.environ['UBSAN_OPTIONS'] = 'halt_on_error=1'  # or undefined behaviour would only be printed
 KONSEKI, MAKE_RECORDS = (os.path.abspath(path) for path in sys.argv[1:3])
 
 NAMESPACE = '{http://schemas.microsoft.com/win/2004/08/events/event}'
