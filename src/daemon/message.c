@@ -206,11 +206,13 @@ static ssize_t receive(int channel, void *bytes, size_t size, struct message *m)
 	ssize_t n;
 
 	m->fd_count = 0;
+	/* ECONNRESET is told once, when the other end was closed with something unread, and comes before
+	 * what it had said last: that is still there. */
 	do {
 		n = recvmsg(channel, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+		return errno == EAGAIN ? 0 : -errno;
 	take_fds(&h, m);
 	if (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		message_close_fds(m);

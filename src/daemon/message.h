@@ -39,6 +39,7 @@ struct body_report {
 struct body_engine {
 	int32_t pid;
 	uint32_t adopted; /* it has rules in force already: a new monitor finds it */
+	uint32_t restarts; /* of any of our processes, up to now */
 	char note[200];   /* for the log: what became of the former monitor; "": nothing */
 };
 

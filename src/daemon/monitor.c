@@ -416,6 +416,7 @@ static void meet_engine(struct monitor *m, struct message *t)
 	m->ask = t->fds[0];
 	m->orders = t->fds[1];
 	m->engine = t->body.engine.pid;
+	m->restarts = t->body.engine.restarts;
 	m->configured = t->body.engine.adopted;
 	m->asks = (struct receiver){ .from = PARTY_ENGINE,
 				     .state = m->configured ? WATCHING : STARTING };

@@ -21,7 +21,6 @@ struct monitor_start {
 	const struct watch_options *options;
 	int link;               /* to the supervisor */
 	int32_t supervisor;
-	unsigned restarts;      /* of any of our processes */
 	uint64_t since_utc_ns;
 	/* What a monitor before this one made; count 0: there was none. The descriptors are taken over. */
 	struct body_held held;

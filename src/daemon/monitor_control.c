@@ -104,7 +104,7 @@ static void fill_status(const struct monitor *m, struct body_status *s)
 	s->engine_silent_ms = (uint32_t)engine_silent_ms(m);
 	s->installed = start->options->service;
 	s->since_utc_ns = start->since_utc_ns;
-	s->restarts = start->restarts;
+	s->restarts = m->restarts;
 	snprintf(s->log_path, sizeof(s->log_path), "%s", start->options->log_path);
 	memcpy(s->wanted, m->wanted, sizeof(s->wanted));
 	s->report = m->report;

@@ -26,6 +26,7 @@ struct monitor {
 
 	/* The engine. */
 	int32_t engine;
+	uint32_t restarts;
 	int ask, orders; /* -1: none runs */
 	struct receiver asks;
 	bool configured;            /* it has rules in force */

@@ -108,7 +108,6 @@ static void run_monitor(struct supervisor *v, int link)
 	start = (struct monitor_start){ .options = o,
 					.link = link,
 					.supervisor = getppid(),
-					.restarts = v->restarts,
 					.since_utc_ns = v->since_utc_ns,
 					.held = v->held,
 					.count = v->fd_count };
@@ -150,7 +149,7 @@ static void run_engine(struct supervisor *v, int ask, int orders)
 
 static void tell_engine(struct supervisor *v, bool adopted, const char *note)
 {
-	struct body_engine body = { .pid = v->engine.pid, .adopted = adopted };
+	struct body_engine body = { .pid = v->engine.pid, .adopted = adopted, .restarts = v->restarts };
 	int fds[2] = { v->ask, v->orders };
 
 	snprintf(body.note, sizeof(body.note), "%s", note);
@@ -183,7 +182,7 @@ static void start_monitor(struct supervisor *v)
 	v->pulse_ms = now_ms();
 	v->engine_silent_ms = 0;
 	v->from_monitor = (struct receiver){ .from = PARTY_MONITOR,
-					     .state = v->fd_count ? WATCHING : STARTING };
+					     .state = v->ever_ready ? WATCHING : STARTING };
 	if (v->engine.pid)
 		tell_engine(v, v->engine_ready, v->monitor.fate);
 }
@@ -351,7 +350,6 @@ static void take_held(struct supervisor *v, struct message *m)
 	v->fd_count = m->fd_count;
 	if (first) {
 		v->held = *b;
-		v->from_monitor.state = WATCHING;
 		if (v->s->log_opened)
 			v->s->log_opened(v->s->context, v->fds[3]);
 		start_engine(v);
@@ -370,6 +368,7 @@ static void take_ready(struct supervisor *v)
 	if (v->ever_ready)
 		return;
 	v->ever_ready = true;
+	v->from_monitor.state = WATCHING;
 	notify("READY=1\nSTATUS=watching");
 	if (v->s->ready)
 		v->s->ready(v->s->context);
@@ -392,7 +391,11 @@ static void take_message(struct supervisor *v, struct message *m)
 		v->engine_silent_ms = m->body.pulse.engine_silent_ms;
 		break;
 	case REPORT_FAILED:
-		give_up(v, m->body.failed.status, m->body.failed.text);
+		/* Later it is one more death, with its reason. */
+		if (v->ever_ready)
+			fprintf(stderr, "konseki: %s\n", m->body.failed.text);
+		else
+			give_up(v, m->body.failed.status, m->body.failed.text);
 		break;
 	case REPORT_FINAL:
 		v->s->has_report = true;

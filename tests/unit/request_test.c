@@ -280,6 +280,23 @@ static void a_monitor_that_is_gone_is_told_at_once(void **state)
 	assert_int_equal(ask_snapshot(c->here), -EPIPE);
 }
 
+static void what_was_said_last_is_heard_though_something_stayed_unread(void **state)
+{
+	struct channel *c = *state;
+	struct body_reply refusal = { "line 3: no" };
+	struct message order = { .head = { .kind = COMMAND_CONFIGURE } };
+	static struct message m;
+
+	/* The engine refuses its first rules and ends, with an order for its status still before it. */
+	assert_int_equal(message_send(c->here, COMMAND_STATUS, 0, NULL, NULL, 0), 0);
+	assert_int_equal(message_answer(c->there, &order, -EBADMSG, &refusal, -1), 0);
+	close(MOVE_FD(c->there));
+	assert_int_equal(message_receive_answer(c->here, PARTY_MONITOR_ORDERING, &m), 1);
+	assert_int_equal(m.head.code, -EBADMSG);
+	assert_string_equal(m.body.reply.text, "line 3: no");
+	assert_int_equal(message_receive_answer(c->here, PARTY_MONITOR_ORDERING, &m), -EPIPE);
+}
+
 static void silence_ends_in_a_timeout(void **state)
 {
 	struct channel *c = *state;
@@ -365,6 +382,7 @@ int main(void)
 		OVER_A_CHANNEL(a_refusal_is_an_answer),
 		OVER_A_CHANNEL(an_answer_to_an_earlier_request_is_passed_over),
 		OVER_A_CHANNEL(a_monitor_that_is_gone_is_told_at_once),
+		OVER_A_CHANNEL(what_was_said_last_is_heard_though_something_stayed_unread),
 		OVER_A_CHANNEL(silence_ends_in_a_timeout),
 		OVER_A_CHANNEL(orders_arrive_as_they_were_given),
 		OVER_A_CHANNEL(a_refused_message_leaves_no_descriptor),

@@ -1,0 +1,479 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""When things go wrong: each of them really done to a running konseki. Prints TAP.
+
+    trouble.py [TEST...]    only these
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+import harness
+from harness import KONSEKI, LONG, Log, Run, alive, eventually, links, links_of, must, run
+
+RULES = '''<Sysmon schemaversion="4.90">
+  <EventFiltering>
+    <ProcessCreate onmatch="include">
+      <Image condition="end with">{wanted}</Image>
+    </ProcessCreate>
+  </EventFiltering>
+</Sysmon>
+'''
+
+
+def program(folder, name='marked'):
+    """A program whose name is this test's alone."""
+    path = os.path.join(folder, name)
+    shutil.copy('/bin/true', path)
+    return path
+
+
+def write(path, text):
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+    return path
+
+
+def execute(path, count, first=0):
+    """Runs it count times with a number each; the command lines."""
+    for i in range(first, first + count):
+        subprocess.run([path, str(i)], check=True)
+    return [f'{path} {i}' for i in range(first, first + count)]
+
+
+def fill(path):
+    """Writes until the disk is full."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(fd, bytes(4096))
+    except OSError:
+        os.close(fd)
+
+
+def refused(status, pattern, *words, **options):
+    done = run(*words, **options)
+    said = done.stdout + done.stderr
+    assert done.returncode == status, f'{done.returncode}: {said}'
+    assert re.search(pattern, said), said
+
+
+# --- what cannot start says why and what to do
+
+def without_root_it_says_so(folder):
+    os.chmod(folder, 0o777)
+    nobody = ('setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups')
+    for words in (('run',), ('status',), ('-c',), ('-accepteula', '-i'), ('-u',)):
+        refused(228, 'root', *nobody, KONSEKI, *words, cwd=folder)
+
+
+def a_kernel_without_type_information_is_named(folder):
+    empty = write(os.path.join(folder, 'empty'), '')
+    refused(1, 'BTF', 'unshare', '-m', 'sh', '-c',
+            f'mount --bind {empty} /sys/kernel/btf/vmlinux && exec "$0" run', KONSEKI, cwd=folder)
+
+
+def bpf_that_is_refused_is_named(folder):
+    refused(1, r'CAP_BPF|BPF', 'setpriv', '--bounding-set', '-bpf,-sys_admin,-perfmon', '--inh-caps', '-all',
+            KONSEKI, 'run', cwd=folder)
+
+
+def a_log_that_cannot_be_written_is_named(folder):
+    read_only = os.path.join(folder, 'read-only')
+    os.mkdir(read_only)
+    must('mount', '-t', 'tmpfs', '-o', 'ro', 'tmpfs', read_only)
+    try:
+        refused(1, read_only + '.*Read-only', KONSEKI, 'run', '--log', read_only + '/log.evtx', cwd=folder)
+    finally:
+        must('umount', read_only)
+    refused(1, 'missing/log.evtx.*No such', KONSEKI, 'run', '--log', folder + '/missing/log.evtx', cwd=folder)
+    os.mkfifo(folder + '/pipe')
+    refused(1, 'no regular file', KONSEKI, 'run', '--log', folder + '/pipe', cwd=folder)
+
+
+def a_log_that_is_something_else_is_not_overwritten(folder):
+    letter = write(folder + '/letter.txt', 'not an event log\n' * 1000)
+    refused(1, 'letter.txt|event log', KONSEKI, 'run', '--log', letter, cwd=folder)
+    with open(letter, encoding='utf-8') as f:
+        assert f.read() == 'not an event log\n' * 1000
+
+
+def a_configuration_that_is_missing_is_named(folder):
+    refused(87, 'nowhere.xml.*No such file', KONSEKI, 'run', '-c', 'nowhere.xml', cwd=folder)
+
+
+def a_configuration_that_is_wrong_is_refused_with_its_place(folder):
+    wrong = write(folder + '/wrong.xml', RULES.format(wanted='x').replace('end with', 'ends'))
+    refused(87, r'wrong.xml:4:\d+:.*ends', KONSEKI, 'run', '-c', wrong, cwd=folder)
+
+
+def a_second_one_says_which_is_running(folder):
+    first = Run(folder)
+    try:
+        refused(1, f'already running as process {first.pid}', KONSEKI, 'run', '--log', folder + '/other.evtx')
+        refused(1, f'process {first.pid}', KONSEKI, '-accepteula', '-i')
+        first.stop()
+    finally:
+        first.close()
+
+
+# --- stopping
+
+def a_stop_leaves_nothing_attached(folder):
+    konseki = Run(folder)
+    try:
+        ours = links_of([konseki.pid])
+        assert len(ours) > 1, 'the supervisor holds no hooks'
+        assert links_of([konseki.engine]) == set(), 'the engine holds hooks'
+        assert ours <= links()
+        konseki.stop()
+        assert not ours & links(), 'hooks are still attached'
+        assert konseki.log.is_clean()
+        assert konseki.log.states() == ['Started', 'Stopped']
+        refused(1, 'not running', KONSEKI, 'status')
+        refused(87, 'not running|not installed', KONSEKI, '-c')
+    finally:
+        konseki.close()
+
+
+def sigterm_and_the_terminals_end_stop_it_too(folder):
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        konseki = Run(folder)
+        try:
+            konseki.process.send_signal(number)
+            assert konseki.process.wait(LONG) == 0
+            assert konseki.log.is_clean()
+        finally:
+            konseki.close()
+
+
+# --- deaths
+
+def an_engine_that_is_killed_is_replaced_and_nothing_is_lost(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        before = links_of([konseki.pid])
+        expected = execute(marked, 50)
+        os.kill(konseki.engine, signal.SIGSTOP)  # what happens now waits in the ring
+        expected += execute(marked, 200, 50)
+        os.kill(konseki.engine, signal.SIGKILL)
+        expected += execute(marked, 50, 250)
+        konseki.wait_for_restart(1)
+        assert links_of([konseki.pid]) == before, 'hooks were attached anew'
+        expected += execute(marked, 20, 300)
+        tally = konseki.stop()
+        assert konseki.log.executed(marked) == expected
+        assert any('engine was killed by signal 9' in text for text in konseki.log.reports())
+        assert konseki.log.states() == ['Started', 'Stopped']
+        assert konseki.log.is_clean()
+        assert tally[1][3] == 0, 'processes were lost'
+    finally:
+        konseki.close()
+
+
+def a_monitor_that_is_killed_is_replaced_and_nothing_is_lost(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        before = links_of([konseki.pid])
+        expected = execute(marked, 50)
+        os.kill(konseki.monitor, signal.SIGKILL)
+        expected += execute(marked, 50, 50)
+        konseki.wait_for_restart(1)
+        assert links_of([konseki.pid]) == before, 'hooks were attached anew'
+        # The new one answers: rules, files by number.
+        rules = write(folder + '/rules.xml', RULES.format(wanted='/marked'))
+        must(KONSEKI, '-c', rules)
+        assert '/marked' in must(KONSEKI, '-c').stdout
+        expected += execute(marked, 50, 100)
+        konseki.stop()
+        assert konseki.log.executed(marked) == expected
+        assert any('monitor was killed by signal 9' in text for text in konseki.log.reports())
+        assert konseki.log.is_clean()
+    finally:
+        konseki.close()
+
+
+def both_killed_at_once_are_replaced(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        expected = execute(marked, 20)
+        os.kill(konseki.engine, signal.SIGKILL)
+        os.kill(konseki.monitor, signal.SIGKILL)
+        expected += execute(marked, 20, 20)
+        konseki.wait_for_restart(2)
+        expected += execute(marked, 20, 40)
+        konseki.stop()
+        assert konseki.log.executed(marked) == expected
+        assert any('engine was killed' in text for text in konseki.log.reports())
+    finally:
+        konseki.close()
+
+
+def without_a_supervisor_the_others_end_in_order(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        ours = links_of([konseki.pid])
+        expected = execute(marked, 20)
+        konseki.process.kill()
+        konseki.process.wait()
+        eventually(lambda: not any(map(alive, konseki.pids)), 'the end of engine and monitor')
+        assert not ours & links(), 'hooks are still attached'
+        assert konseki.log.is_clean()
+        assert konseki.log.executed(marked) == expected
+        assert konseki.log.states() == ['Started', 'Stopped']
+    finally:
+        konseki.close()
+
+
+def killed_altogether_it_tells_the_gap_at_the_next_start(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        ours = links_of([konseki.pid])
+        expected = execute(marked, 20)
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events in the file')
+        for pid in (konseki.pid, konseki.monitor, konseki.engine):
+            os.kill(pid, signal.SIGKILL)
+        konseki.process.wait()
+        eventually(lambda: not any(map(alive, konseki.pids)), 'their end')
+        assert not ours & links(), 'hooks are still attached'
+        assert not konseki.log.is_clean()
+    finally:
+        konseki.close()
+    again = Run(folder)
+    try:
+        again.stop()
+        assert again.log.executed(marked) == expected, 'the log is not whole'
+        assert any('not watching from' in text for text in again.log.reports())
+        ids = [e['System']['EventRecordID'] for e in again.log.events()]
+        assert ids == list(range(1, len(ids) + 1))
+    finally:
+        again.close()
+
+
+# --- silence
+
+def an_engine_that_is_stopped_under_load_is_replaced_and_what_is_lost_is_declared(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        os.kill(konseki.engine, signal.SIGSTOP)
+        expected = execute(marked, 3000)
+        konseki.wait_for_restart(1)
+        expected += execute(marked, 10, 3000)
+        tally = konseki.stop()
+        logged = konseki.log.executed(marked)
+        if tally[1][3] == 0:
+            assert logged == expected
+        else:
+            assert any('ProcessCreate:' in text for text in konseki.log.reports())
+        assert any('engine was killed by signal 9' in text for text in konseki.log.reports())
+    finally:
+        konseki.close()
+
+
+def a_monitor_that_is_stopped_is_replaced(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        os.kill(konseki.monitor, signal.SIGSTOP)
+        expected = execute(marked, 100)
+        konseki.wait_for_restart(1)
+        konseki.stop()
+        assert konseki.log.executed(marked) == expected
+    finally:
+        konseki.close()
+
+
+def a_supervisor_that_is_stopped_holds_nobody_up(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    try:
+        os.kill(konseki.pid, signal.SIGSTOP)
+        expected = execute(marked, 100)
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events in the file')
+        os.kill(konseki.pid, signal.SIGCONT)
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
+def a_terminal_that_nobody_reads_holds_nobody_up(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    konseki.stop()
+    konseki.close()
+    read, write_end = os.pipe()
+    shown = subprocess.Popen([KONSEKI, 'run', '--json', '--log', konseki.log.path], stdout=write_end,
+                             stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    os.close(write_end)
+    try:
+        eventually(lambda: len(Log(konseki.log.path).states()) == 3, 'the second start')
+        expected = execute(marked, 500)  # far more than a pipe holds
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events in the file')
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait(LONG) == 0
+        assert konseki.log.is_clean()
+    finally:
+        os.close(read)
+        if shown.poll() is None:
+            shown.kill()
+            shown.wait()
+
+
+# --- the disk
+
+def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
+    small = os.path.join(folder, 'small')
+    os.mkdir(small)
+    must('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small)
+    marked = program(folder)
+    konseki = None
+    try:
+        konseki = Run(folder, log=small + '/log.evtx')
+        fill(small + '/ballast')
+        expected = execute(marked, 2500)
+        assert alive(konseki.engine)
+        os.unlink(small + '/ballast')
+        expected += execute(marked, 20, 2500)
+        eventually(lambda: expected[-1] in konseki.log.executed(marked), 'an event after the disk has room again')
+        tally = konseki.stop()
+        # A log that cannot grow gives up its oldest events for the newest, as one that has its full size.
+        logged = konseki.log.executed(marked)
+        assert tally[1][3] or logged == expected[-len(logged):], 'a hole that nothing tells of'
+        ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        assert konseki.log.is_clean()
+    finally:
+        if konseki:
+            konseki.close()
+        must('umount', '-l', small)
+
+
+# --- rules and identity
+
+def rules_change_without_a_restart_and_wrong_ones_change_nothing(folder):
+    wanted, unwanted = program(folder, 'wanted'), program(folder, 'unwanted')
+    rules = write(folder + '/rules.xml', RULES.format(wanted='/wanted'))
+    wrong = write(folder + '/wrong.xml', '<Sysmon schemaversion="4.90"><EventFiltering><X/></EventFiltering></Sysmon>')
+    konseki = Run(folder)
+    try:
+        everything = execute(unwanted, 3)
+        said = must(KONSEKI, '-c', rules).stdout
+        assert 'validated' in said and 'updated' in said, said
+        execute(unwanted, 3, 3)
+        refused(87, r'wrong.xml:1:\d+', KONSEKI, '-c', wrong)
+        expected = execute(wanted, 3)
+        assert "'/wanted'" in must(KONSEKI, '-c').stdout
+        assert konseki.status()['rules']['name'] == rules
+        must(KONSEKI, '-c', '--')
+        everything += execute(unwanted, 3, 6)  # the schema's default keeps processes
+        status = konseki.status()
+        assert status['engine'] == konseki.engine and status['restarts'] == 0
+        konseki.stop()
+        assert konseki.log.executed(wanted) == expected
+        assert konseki.log.executed(unwanted) == everything
+        changes = [e['EventData'] for e in konseki.log.events(16)]
+        assert [c['Configuration'] for c in changes][1:] == [rules, 'Defaults'], changes
+        assert re.fullmatch('SHA256=[0-9A-F]{64}', changes[1]['ConfigurationFileHash']), changes
+        assert not os.path.exists('/etc/konseki'), 'a run in a terminal stored its rules'
+    finally:
+        konseki.close()
+
+
+def a_living_process_keeps_its_identifier(folder):
+    marked = program(folder)
+    shell = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)
+    try:
+        parents = set()
+        for number in range(2):
+            konseki = Run(folder)
+            try:
+                shell.stdin.write(f'{marked} {number}\n')
+                shell.stdin.flush()
+                eventually(lambda n=number: f'{marked} {n}' in konseki.log.executed(marked), 'the event')
+                konseki.stop()
+            finally:
+                konseki.close()
+        for event in konseki.log.events(1):
+            if event['EventData']['Image'] == marked:
+                parents.add(event['EventData']['ParentProcessGuid'])
+                assert event['EventData']['ParentProcessId'] == shell.pid
+        assert len(parents) == 1 and '00000000-0000' not in parents.pop()
+    finally:
+        shell.stdin.close()
+        shell.wait()
+
+
+# --- who may ask
+
+def only_root_reaches_the_control_socket(folder):
+    konseki = Run(folder)
+    try:
+        mode = os.stat('/run/konseki/control')
+        assert mode.st_uid == 0 and mode.st_mode & 0o777 == 0o600, oct(mode.st_mode)
+        os.chmod('/run/konseki/control', 0o777)  # though somebody lets everybody in
+        refused(1, 'refused', 'setpriv', '--reuid', '65534', '--clear-groups', sys.executable, '-c', '''
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect('/run/konseki/control')
+try:
+    s.send(bytes(16))
+    answer = s.recv(100)
+except OSError:
+    answer = b''
+raise SystemExit('refused' if not answer else 'answered')
+''')
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
+def the_processes_are_what_they_should_be(folder):
+    konseki = Run(folder)
+
+    def facts(pid):
+        with open(f'/proc/{pid}/status', encoding='ascii') as f:
+            return dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
+
+    try:
+        engine, monitor = facts(konseki.engine), facts(konseki.monitor)
+        assert engine['Uid'].split()[0] != '0' and engine['Groups'].strip() == ''
+        assert all(int(engine[c], 16) == 0 for c in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')), engine
+        assert engine['NoNewPrivs'] == monitor['NoNewPrivs'] == '1'
+        assert engine['Seccomp'] == monitor['Seccomp'] == '2'
+        assert int(monitor['CapBnd'], 16) == 0 and bin(int(monitor['CapEff'], 16)).count('1') == 6, monitor
+        assert os.readlink(f'/proc/{konseki.engine}/root') == '/run/konseki/empty'
+        for name in os.listdir(f'/proc/{konseki.engine}/fd'):
+            target = os.readlink(f'/proc/{konseki.engine}/fd/{name}')
+            assert not re.search('bpf-prog|bpf_link|bpf-link|bpf_iter', target), target
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
+def its_own_doings_are_no_events(folder):
+    konseki = Run(folder)
+    try:
+        execute(program(folder), 100)
+        konseki.stop()
+        paths = [e['EventData'].get('Image', '') for e in konseki.log.events(11) + konseki.log.events(26)]
+        assert KONSEKI not in paths
+    finally:
+        konseki.close()
+
+
+TESTS = [test for name, test in list(globals().items())
+         if callable(test) and getattr(test, '__module__', '') == '__main__' and
+         name not in ('program', 'write', 'execute', 'fill', 'refused')]
+
+if __name__ == '__main__':
+    sys.exit(harness.main(TESTS))
