@@ -10,7 +10,7 @@
 #include "fill.h"
 
 #define REMEMBER_NS 60000000000u /* an ended process: records of it may still be on their way */
-#define PIN_NS      2000000000u  /* a pinned file that no exec has claimed was a script or a loader */
+#define PIN_NS      10000000000u /* a pinned file that no exec has claimed was a script or a loader */
 #define COMMAND_MAX KS_ARGV_MAX  /* of a snapshot row, as for an exec */
 
 int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *e)
@@ -130,10 +130,11 @@ static size_t path_text(const struct ks_hdr *rec, struct ks_text path, char *out
 	return n + sizeof(mark) - 1;
 }
 
-/* The arguments joined by one blank each; a cut is marked. */
+/* The arguments joined by one blank each; a cut is marked. The NUL that ends the last one is no argument, but a
+ * second one before it is an empty one. */
 static size_t command_text(char *argv, size_t n, bool cut, char *out, size_t size)
 {
-	while (n > 0 && argv[n - 1] == 0)
+	if (n > 0 && argv[n - 1] == 0)
 		n--;
 	for (size_t i = 0; i < n; i++)
 		if (argv[i] == 0)
@@ -233,6 +234,9 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 		n = read(cmdline, argv, sizeof(argv));
 		close(cmdline);
 	}
+	/* Programs that write their state over their arguments leave NULs behind. */
+	while (n > 1 && argv[n - 1] == 0 && argv[n - 2] == 0)
+		n--;
 	image_unref(p->now.image);
 	p->now = (struct identity){ guid_of(en, who), who->exec_id,
 				    image_of(hdr, row->image, argv, n > 0 ? (size_t)n : 0,

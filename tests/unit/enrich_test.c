@@ -183,7 +183,7 @@ static void the_first_of_several_names_is_the_name(void **state)
 
 static void an_exec_is_complete(void **state)
 {
-	static const char argv[] = "ls\0-la\0/tmp/\xff"; /* with its NUL */
+	static const char argv[] = "ls\0-la\0/tmp/\xff\0"; /* an empty argument at the end */
 	struct event ev;
 	RECORD_OF(PROCESS_FORK, born, .tgid = 10, .tid = 10, .start_ns = 1000, .exec_id = 4, .uid = 0);
 	RECORD_OF(PROCESS_CREATE, shell, .tgid = 10, .tid = 10, .start_ns = 1000, .exec_id = 4);
@@ -216,7 +216,7 @@ static void an_exec_is_complete(void **state)
 	assert_int_equal(ev.type->id, 1);
 	assert_string_equal(field(&ev, "UtcTime"), "2020-05-07 09:55:18.999");
 	assert_string_equal(field(&ev, "Image"), "/bin/ls (deleted)");
-	assert_string_equal(field(&ev, "CommandLine"), "ls -la /tmp/\\xFF");
+	assert_string_equal(field(&ev, "CommandLine"), "ls -la /tmp/\\xFF ");
 	assert_string_equal(field(&ev, "CurrentDirectory"), "/a\nb");
 	assert_string_equal(field(&ev, "User"), "alice");
 	assert_string_equal(field(&ev, "LogonId"), "0x3e8");
