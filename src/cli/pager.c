@@ -47,8 +47,9 @@ pid_t pager_start(void)
 		be_pager(ends);
 	close(ends[0]);
 	if (pid > 0) {
-		/* Ctrl-C is for the pager; we end when it does, by the broken pipe. */
+		/* Ctrl-C is for the pager; that it was left shows in the broken pipe. */
 		signal(SIGINT, SIG_IGN);
+		signal(SIGPIPE, SIG_IGN);
 		dup2(ends[1], STDOUT_FILENO);
 		if (errors)
 			dup2(ends[1], STDERR_FILENO);

@@ -145,6 +145,8 @@ static int view_file(struct viewing *v)
 		pager = page ? pager_start() : 0;
 		r = show(v, l, &e);
 	}
+	if (pager && ferror(stdout))
+		r = 0; /* left before the end */
 	if (r < 0 && r != -EPIPE)
 		hear_fault(v, e.text);
 	if (r == -ENOENT && v->arguments->word_count == 0)

@@ -316,6 +316,15 @@ def without_a_pager_the_terminal_gets_the_text_all_the_same(log):
     assert 'FileDeleteDetected' in text, text
 
 
+def a_pager_may_be_left_early(log):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, 'less'), 'w', encoding='utf-8') as f:
+            f.write('#!/bin/sh\nread line\necho "paged: $line"\n')
+        os.chmod(f.name, 0o755)
+        text = on_a_terminal('view', '--text', log.path, environment={'PATH': folder + ':' + os.environ['PATH']}.items())
+    assert text.startswith('paged: Log Name:') and text.count('\n') == 1, text
+
+
 def following_shows_the_newest_and_ends_when_nobody_reads(log):
     with subprocess.Popen([KONSEKI, 'view', '-f', '-n', '3', '--json', log.path], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as follower:
@@ -499,6 +508,7 @@ TESTS = [
     colour_is_for_terminals_that_want_it,
     a_terminal_gets_only_our_own_escapes,
     without_a_pager_the_terminal_gets_the_text_all_the_same,
+    a_pager_may_be_left_early,
     following_shows_the_newest_and_ends_when_nobody_reads,
     output_that_cannot_be_written_is_an_error,
     one_record_is_shown_in_full,
