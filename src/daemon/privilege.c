@@ -59,13 +59,11 @@ static int enter_empty_root(struct err *e)
 	return 0;
 }
 
-static int drop_identity(const char *name, struct err *e)
+static int drop_identity(struct identity_numbers n, struct err *e)
 {
-	struct identity_numbers n = account(name);
-
 	if (setgroups(0, NULL) < 0 || setresgid(n.gid, n.gid, n.gid) < 0 ||
 	    setresuid(n.uid, n.uid, n.uid) < 0)
-		return err_set(e, errno, "becoming user %s (%u)", name, n.uid);
+		return err_set(e, errno, "becoming user %u", n.uid);
 	return 0;
 }
 
@@ -143,6 +141,8 @@ static int filter_engine(struct err *e)
 
 int privilege_seal_engine(struct err *e)
 {
+	/* Found while names can still be looked up. */
+	struct identity_numbers engine = account(ACCOUNT_ENGINE);
 	int r = enter_empty_root(e);
 
 	if (r < 0)
@@ -152,7 +152,7 @@ int privilege_seal_engine(struct err *e)
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_lock() < 0 || capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return err_set(e, EPERM, "emptying the capability bounding set");
-	r = drop_identity(ACCOUNT_ENGINE, e);
+	r = drop_identity(engine, e);
 	if (r < 0)
 		return r;
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)

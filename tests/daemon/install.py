@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Installs konseki on a machine without systemd, uses it, upgrades it, damages it, removes it. Prints TAP.
+
+    install.py [TEST...]    only these
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+import harness
+from harness import KONSEKI, LOG, Log, Run, alive, eventually, must, run
+
+INSTALLED = '/usr/local/sbin/konseki'
+RULES = '''<Sysmon schemaversion="4.90">
+  <EventFiltering>
+    <ProcessCreate onmatch="include">
+      <Image condition="end with">/wanted</Image>
+    </ProcessCreate>
+  </EventFiltering>
+</Sysmon>
+'''
+LEFT_BY_AN_INSTALLATION = (INSTALLED, '/etc/konseki', '/var/lib/konseki', '/etc/init.d/konseki',
+                           '/etc/systemd/system/konseki.service')
+
+
+def status():
+    return json.loads(run(KONSEKI, 'status', '--json').stdout)
+
+
+def log():
+    return Log('/var/log/konseki/' + LOG)
+
+
+def account(name):
+    return run('getent', 'passwd', name).returncode == 0
+
+
+def mode(path):
+    st = os.stat(path)
+    return f'{st.st_uid} {st.st_gid} {st.st_mode & 0o7777:o}'
+
+
+def execute(path, word):
+    subprocess.run([path, word], check=True)
+    return f'{path} {word}'
+
+
+def removed():
+    """After every test: nothing runs, nothing is left."""
+    done = run(KONSEKI, '-u', 'force')
+    left = [path for path in LEFT_BY_AN_INSTALLATION if os.path.exists(path)]
+    shutil.rmtree('/var/log/konseki', ignore_errors=True)
+    assert done.returncode == 0 and not left, f'{left} {done.stdout}{done.stderr}'
+    assert not account('konseki') and not account('konseki-help')
+
+
+def installed(*words):
+    """Installs, and hands the processes that run now."""
+    done = must(KONSEKI, '-accepteula', '-i', *words)
+    for line in ('konseki installed.', 'Starting konseki.', 'konseki started.'):
+        assert line in done.stdout, done.stdout
+    now = status()
+    assert now['running'] and now['service']
+    return now
+
+
+def afterwards_removed(test):
+    def wrapped(folder):
+        try:
+            test(folder)
+        finally:
+            removed()
+    wrapped.__name__ = test.__name__
+    return wrapped
+
+
+@afterwards_removed
+def without_agreement_nothing_is_installed(folder):
+    done = run(KONSEKI, '-i')
+    assert done.returncode == 87, done.returncode
+    assert not any(os.path.exists(path) for path in LEFT_BY_AN_INSTALLATION)
+    assert not status()['running']
+
+
+@afterwards_removed
+def with_wrong_rules_nothing_is_installed(folder):
+    wrong = os.path.join(folder, 'wrong.xml')
+    with open(wrong, 'w', encoding='utf-8') as f:
+        f.write('<Sysmon schemaversion="4.90"><Nonsense/></Sysmon>')
+    done = run(KONSEKI, '-accepteula', '-i', wrong)
+    assert done.returncode == 87 and 'wrong.xml:1:' in done.stderr, done
+    assert not any(os.path.exists(path) for path in LEFT_BY_AN_INSTALLATION)
+
+
+@afterwards_removed
+def it_installs_runs_and_goes_again(folder):
+    marked = shutil.copy('/bin/true', folder + '/marked')
+    now = installed()
+    assert mode('/etc/konseki') == '0 0 750' and mode('/var/lib/konseki') == '0 0 700'
+    adm = must('getent', 'group', 'adm').stdout.split(':')[2]
+    assert mode('/var/log/konseki') == f'0 {adm} 750' and mode(log().path) == f'0 {adm} 640'
+    assert mode(INSTALLED) == '0 0 755'
+    assert account('konseki') and account('konseki-help')
+    with open(f'/proc/{now["engine"]}/status', encoding='ascii') as f:
+        uids = re.search(r'^Uid:\s*(.*)$', f.read(), re.M).group(1).split()
+    assert uids == [must('id', '-u', 'konseki').stdout.strip()] * 4, uids
+    expected = execute(marked, 'one')
+    eventually(lambda: expected in log().executed(marked), 'the event')
+
+    done = must(KONSEKI, '-u')
+    for line in ('Stopping konseki.', 'konseki stopped.', 'konseki removed.'):
+        assert line in done.stdout, done.stdout
+    assert not status()['running']
+    assert not any(os.path.exists(path) for path in LEFT_BY_AN_INSTALLATION)
+    assert not account('konseki') and not account('konseki-help')
+    assert log().states() == ['Started', 'Stopped'] and log().is_clean()
+    assert run(KONSEKI, '-u').returncode == 87
+
+
+@afterwards_removed
+def the_log_goes_when_told_so(folder):
+    installed()
+    must(KONSEKI, '-u', '-removelog')
+    assert not os.path.exists('/var/log/konseki')
+
+
+@afterwards_removed
+def an_upgrade_keeps_rules_and_log_and_says_so(folder):
+    rules = os.path.join(folder, 'rules.xml')
+    wanted, unwanted = (shutil.copy('/bin/true', folder + name) for name in ('/wanted', '/unwanted'))
+    with open(rules, 'w', encoding='utf-8') as f:
+        f.write(RULES)
+    first = installed(rules)
+    expected = [execute(wanted, 'one')]
+    eventually(lambda: log().executed(wanted) == expected, 'the event')
+
+    done = must(KONSEKI, '-accepteula', '-i')
+    assert 'upgrading' in done.stdout and 'kept' in done.stdout, done.stdout
+    second = status()
+    assert second['supervisor'] != first['supervisor'] and not alive(first['supervisor'])
+    assert second['rules']['name'] == rules and second['rules']['hash'] == first['rules']['hash']
+    execute(unwanted, 'two')
+    expected.append(execute(wanted, 'two'))
+    eventually(lambda: log().executed(wanted) == expected, 'the event')
+    assert log().executed(unwanted) == []
+    assert log().states() == ['Started', 'Stopped', 'Started']
+    assert must(KONSEKI, '-c').stdout.count("'/wanted'") == 1
+
+
+@afterwards_removed
+def changed_rules_are_those_of_the_next_start(folder):
+    rules = os.path.join(folder, 'rules.xml')
+    with open(rules, 'w', encoding='utf-8') as f:
+        f.write(RULES)
+    installed()
+    assert status()['rules']['name'] == 'Everything'
+    must(KONSEKI, '-c', rules)
+    with open('/etc/konseki/config.xml', encoding='utf-8') as f:
+        assert f.read() == RULES
+    assert mode('/etc/konseki/config.xml') == '0 0 600'
+    os.unlink(rules)
+    installed()
+    assert status()['rules']['name'] == rules
+    must(KONSEKI, '-c', '--')
+    assert not os.path.exists('/etc/konseki/config.xml')
+    installed()
+    assert status()['rules']['name'] == 'Defaults'
+
+
+@afterwards_removed
+def settings_count_from_the_next_start_and_wrong_ones_are_named(folder):
+    installed()
+    with open('/etc/konseki/konseki.conf', 'a', encoding='utf-8') as f:
+        f.write('[log]\nsize = 64M\n')
+    installed()
+    assert status()['log']['size_max'] == 64 << 20
+    with open('/etc/konseki/konseki.conf', 'a', encoding='utf-8') as f:
+        f.write('size = plenty\n')
+    done = run(KONSEKI, '-accepteula', '-i')
+    assert done.returncode == 1 and 'konseki.conf' in done.stderr and 'size' in done.stderr, done
+
+
+@afterwards_removed
+def it_looks_after_itself(folder):
+    marked = shutil.copy('/bin/true', folder + '/marked')
+    now = installed()
+    os.kill(now['engine'], signal.SIGKILL)
+    eventually(lambda: status().get('restarts') == 1, 'another engine')
+    expected = execute(marked, 'one')
+    eventually(lambda: expected in log().executed(marked), 'the event')
+    with open('/run/konseki/konseki.pid', encoding='ascii') as f:
+        assert int(f.read()) == now['supervisor']
+
+
+@afterwards_removed
+def a_damaged_installation_can_be_forced_off(folder):
+    now = installed()
+    os.kill(now['supervisor'], signal.SIGKILL)
+    os.unlink(INSTALLED)
+    shutil.rmtree('/etc/konseki')
+    os.unlink('/var/lib/konseki/rules.origin') if os.path.exists('/var/lib/konseki/rules.origin') else None
+    assert run(KONSEKI, '-u').returncode == 87
+    must(KONSEKI, '-u', 'force')
+    eventually(lambda: not alive(now['engine']) and not alive(now['monitor']), 'their end')
+
+
+@afterwards_removed
+def a_damaged_installation_is_mended_by_another(folder):
+    now = installed()
+    for pid in (now['supervisor'], now['monitor'], now['engine']):
+        os.kill(pid, signal.SIGKILL)
+    os.unlink(INSTALLED)
+    shutil.rmtree('/etc/konseki')
+    installed()
+    assert any('not watching from' in text for text in log().reports())
+
+
+@afterwards_removed
+def it_does_not_touch_a_run_in_a_terminal(folder):
+    konseki = Run(folder)
+    try:
+        assert run(KONSEKI, '-accepteula', '-i').returncode == 1
+        must(KONSEKI, '-u', 'force')
+        assert alive(konseki.pid) and konseki.status()['running']
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
+TESTS = [without_agreement_nothing_is_installed, with_wrong_rules_nothing_is_installed,
+         it_installs_runs_and_goes_again, the_log_goes_when_told_so, an_upgrade_keeps_rules_and_log_and_says_so,
+         changed_rules_are_those_of_the_next_start, settings_count_from_the_next_start_and_wrong_ones_are_named,
+         it_looks_after_itself, a_damaged_installation_can_be_forced_off,
+         a_damaged_installation_is_mended_by_another, it_does_not_touch_a_run_in_a_terminal]
+
+if __name__ == '__main__':
+    sys.exit(harness.main(TESTS))
