@@ -7,8 +7,6 @@
 
 #include "lib/file.bpf.h"
 
-char licence[] SEC("license") = "Dual MIT/GPL";
-
 #define ERR_MIN 0xfffffffffffff001ull /* IS_ERR() */
 
 /* What the current task is about to do. Pointers are compared, never followed: what they pointed to may be
@@ -210,7 +208,7 @@ int BPF_PROG(FILE_MKNOD__done, void *idmap, struct inode *dir, struct dentry *de
 
 /* --- open */
 
-static __always_inline void opened(const struct open_flags *op, const struct file *file)
+static __always_inline void open_returned(const struct open_flags *op, const struct file *file)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct inode *inode;
@@ -237,7 +235,7 @@ static __always_inline void opened(const struct open_flags *op, const struct fil
 SEC("fexit/do_filp_open")
 int BPF_PROG(FILE_CREATE__open, int at, void *name, const struct open_flags *op, struct file *file)
 {
-	opened(op, file);
+	open_returned(op, file);
 	return 0;
 }
 
@@ -245,6 +243,6 @@ SEC("fexit/do_file_open_root")
 int BPF_PROG(FILE_CREATE__open_by_handle, const struct path *root, const char *name,
 	     const struct open_flags *op, struct file *file)
 {
-	opened(op, file);
+	open_returned(op, file);
 	return 0;
 }

@@ -11,8 +11,6 @@
 #include "lib/network.bpf.h"
 #include "lib/syscall.bpf.h"
 
-char licence[] SEC("license") = "Dual MIT/GPL";
-
 #define FILES        4 /* noted of one operation: what is moved and replaced, of two stacked file systems */
 #define DIRECTORIES  4
 #define ALIASES      4 /* names in use of one file */
@@ -72,16 +70,16 @@ static long alias_step(__u32 i, struct alias_walk *w)
 
 	if (!node || n >= ALIASES)
 		return 1;
-	w->node = BPF_CORE_READ(node, next);
+	w->node = PEEK(node, next);
 	dentry = dentry_of_alias(node);
 	/* Whoever is about to change a name holds it. */
-	if (BPF_CORE_READ(dentry, d_lockref.count) <= 0 || !BPF_CORE_READ(dentry, d_hash.pprev))
+	if (PEEK(dentry, d_lockref.count) <= 0 || !PEEK(dentry, d_hash.pprev))
 		return 0;
 	file->aliases[n & (ALIASES - 1)] = (struct alias){
 		.dentry = (__u64)dentry,
-		.parent = (__u64)BPF_CORE_READ(dentry, d_parent),
-		.name_hash = BPF_CORE_READ(dentry, d_name.hash) |
-			     (__u64)BPF_CORE_READ(dentry, d_name.len) << 32,
+		.parent = (__u64)PEEK(dentry, d_parent),
+		.name_hash = PEEK(dentry, d_name.hash) |
+			     (__u64)PEEK(dentry, d_name.len) << 32,
 	};
 	file->alias_count = n + 1;
 	return 0;
@@ -90,7 +88,7 @@ static long alias_step(__u32 i, struct alias_walk *w)
 /* The first alias's name is kept, since nobody keeps the dentry of what is deleted. */
 static __always_inline void note_names(struct touched *file, const struct inode *inode)
 {
-	struct alias_walk w = { .node = BPF_CORE_READ(inode, i_dentry.first), .file = file };
+	struct alias_walk w = { .node = PEEK(inode, i_dentry.first), .file = file };
 	const struct dentry *first;
 
 	file->alias_count = 0;
@@ -98,9 +96,9 @@ static __always_inline void note_names(struct touched *file, const struct inode 
 	if (!file->alias_count)
 		return;
 	first = (const void *)file->aliases[0].dentry;
-	file->name_length = BPF_CORE_READ(first, d_name.len) & NAME_MASK;
+	file->name_length = PEEK(first, d_name.len) & NAME_MASK;
 	bpf_probe_read_kernel(file->name, bounded(file->name_length, NAME_MASK + 1),
-			      BPF_CORE_READ(first, d_name.name));
+			      PEEK(first, d_name.name));
 }
 
 /* Only the first touch of a file that has names shows it as it was. (The first of all may be that of an inode
@@ -115,7 +113,7 @@ static __always_inline void note_file(struct operation *op, const struct inode *
 	file = &op->files[op->file_count & (FILES - 1)];
 	op->file_count++;
 	file->inode = (__u64)inode;
-	file->sb = (__u64)BPF_CORE_READ(inode, i_sb);
+	file->sb = (__u64)PEEK(inode, i_sb);
 	file_id_read(&file->id, inode);
 	/* The tracepoint may come after the time was set: then the former one is gone. */
 	file->id.ctime_ns = 0;
@@ -138,12 +136,12 @@ static long child_step(__u32 i, struct child_walk *w)
 
 	if (!node)
 		return 1;
-	w->node = BPF_CORE_READ(node, next);
+	w->node = PEEK(node, next);
 	dentry = dentry_of_sibling(node);
-	if (BPF_CORE_READ(dentry, d_lockref.count) <= 0)
+	if (PEEK(dentry, d_lockref.count) <= 0)
 		return 0;
-	inode = BPF_CORE_READ(dentry, d_inode);
-	if (inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG)
+	inode = PEEK(dentry, d_inode);
+	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFREG)
 		note_file(w->op, inode);
 	return 0;
 }
@@ -151,7 +149,7 @@ static long child_step(__u32 i, struct child_walk *w)
 static __always_inline void note_children(struct operation *op, const struct inode *directory)
 {
 	struct child_walk w = { .op = op };
-	const struct hlist_node *alias = BPF_CORE_READ(directory, i_dentry.first);
+	const struct hlist_node *alias = PEEK(directory, i_dentry.first);
 
 	if (!alias)
 		return;
@@ -213,7 +211,7 @@ struct {
 
 static __always_inline __u8 request_kind(const struct io_kiocb *request)
 {
-	switch (BPF_CORE_READ(request, opcode)) {
+	switch (PEEK(request, opcode)) {
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2: return OPENAT2;
 	case IORING_OP_RENAMEAT: return RENAME;
@@ -226,7 +224,7 @@ static __always_inline __u8 request_kind(const struct io_kiocb *request)
 static __always_inline const struct io_kiocb *request_of_worker(const struct task_struct *worker)
 {
 	const struct io_worker *private = worker->worker_private;
-	const struct io_wq_work *work = private ? BPF_CORE_READ(private, cur_work) : NULL;
+	const struct io_wq_work *work = private ? PEEK(private, cur_work) : NULL;
 
 	return work ? (const void *)work - bpf_core_field_offset(struct io_kiocb, work) : NULL;
 }
@@ -310,10 +308,10 @@ static __always_inline enum fate fate_of(const struct alias *alias, __u64 inode)
 {
 	const struct dentry *dentry = (const void *)alias->dentry;
 
-	if ((__u64)BPF_CORE_READ(dentry, d_inode) != inode || !BPF_CORE_READ(dentry, d_hash.pprev))
+	if ((__u64)PEEK(dentry, d_inode) != inode || !PEEK(dentry, d_hash.pprev))
 		return GONE;
-	if ((__u64)BPF_CORE_READ(dentry, d_parent) != alias->parent ||
-	    (BPF_CORE_READ(dentry, d_name.hash) | (__u64)BPF_CORE_READ(dentry, d_name.len) << 32) !=
+	if ((__u64)PEEK(dentry, d_parent) != alias->parent ||
+	    (PEEK(dentry, d_name.hash) | (__u64)PEEK(dentry, d_name.len) << 32) !=
 		    alias->name_hash)
 		return MOVED;
 	return SAME;
@@ -348,8 +346,8 @@ static __always_inline void tell_went(struct mount_search *by, const struct touc
 	};
 
 	if (index) {
-		e.place.name = BPF_CORE_READ(dentry, d_name.name);
-		e.place.name_length = BPF_CORE_READ(dentry, d_name.len);
+		e.place.name = PEEK(dentry, d_name.name);
+		e.place.name_length = PEEK(dentry, d_name.len);
 	}
 	by->sb = (const void *)file->sb;
 	find_mount(&e.place, by);
@@ -387,7 +385,7 @@ static long judge_old_names(__u32 i, struct verdict *v)
 /* Is it one of the directories that were touched? */
 static __always_inline bool is_in_touched(const struct operation *op, const struct dentry *dentry)
 {
-	__u64 parent = (__u64)BPF_CORE_READ(dentry, d_parent, d_inode);
+	__u64 parent = (__u64)PEEK(PEEK(dentry, d_parent), d_inode);
 
 	for (__u32 i = 0; i < DIRECTORIES; i++)
 		if (i < op->directory_count && op->directories[i] == parent)
@@ -408,9 +406,9 @@ static long newest_step(__u32 i, struct newest *n)
 
 	if (!node)
 		return 1;
-	n->node = BPF_CORE_READ(node, next);
+	n->node = PEEK(node, next);
 	dentry = dentry_of_alias(node);
-	if (!BPF_CORE_READ(dentry, d_hash.pprev) || !is_in_touched(n->op, dentry))
+	if (!PEEK(dentry, d_hash.pprev) || !is_in_touched(n->op, dentry))
 		return 0;
 	n->found = dentry;
 	return 1;
@@ -425,9 +423,9 @@ static long judge_new_name(__u32 i, struct verdict *v)
 
 	if (i >= v->op->file_count)
 		return 1;
-	if (file->sb != v->op->sb || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+	if (file->sb != v->op->sb || (PEEK(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
-	n.node = BPF_CORE_READ(inode, i_dentry.first);
+	n.node = PEEK(inode, i_dentry.first);
 	bpf_loop(ALIASES_READ, newest_step, &n, 0);
 	if (!n.found)
 		return 0;
@@ -448,10 +446,10 @@ static __always_inline void judge(const struct operation *op, struct mount_searc
 static __always_inline const struct file *file_of(const struct task_struct *task, __u32 fd)
 {
 	const struct fdtable *table = task->files->fdt;
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct file **files = PEEK(table, fd);
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= PEEK(table, max_fds))
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
 	return file;
@@ -463,7 +461,7 @@ static __always_inline const struct vfsmount *start_of(const struct task_struct 
 {
 	const struct file *file = fd == AT_FDCWD ? NULL : file_of(task, fd);
 
-	return file ? BPF_CORE_READ(file, f_path.mnt) : task->fs->pwd.mnt;
+	return file ? PEEK(file, f_path.mnt) : task->fs->pwd.mnt;
 }
 
 static __always_inline void names_changed(const struct task_struct *task, const struct pt_regs *regs,
@@ -511,19 +509,19 @@ static __always_inline bool is_truncated(const struct task_struct *task, const s
 	if (!op || op->file_count == 0 || flags & TMPFILE_FLAG)
 		return false;
 	/* A copy from a lower layer touches it too. */
-	return BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC || flags & O_TRUNC;
+	return PEEK(PEEK(inode, i_sb), s_magic) != OVERLAYFS_SUPER_MAGIC || flags & O_TRUNC;
 }
 
 static __always_inline void tell_opened(const struct task_struct *task, const struct file *file,
 					bool created)
 {
-	const struct inode *inode = BPF_CORE_READ(file, f_inode);
+	const struct inode *inode = PEEK(file, f_inode);
 	struct file_event e = {};
 
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || (!created && is_pseudo(inode)))
+	if ((PEEK(inode, i_mode) & S_IFMT) != S_IFREG || (!created && is_pseudo(inode)))
 		return;
-	e.place.dentry = BPF_CORE_READ(file, f_path.dentry);
-	e.place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	e.place.dentry = PEEK(file, f_path.dentry);
+	e.place.mnt = PEEK(file, f_path.mnt);
 	e.inode = inode;
 	e.how = created ? KS_HOW_CREATE : KS_HOW_TRUNCATE;
 	/* Another thread may have put another file behind the number meanwhile. */
@@ -540,8 +538,8 @@ static __always_inline void opened(const struct task_struct *task, const struct 
 
 	if (!file)
 		return;
-	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
-	if (created || is_truncated(task, regs, call, BPF_CORE_READ(file, f_inode)))
+	created = PEEK(file, f_mode) & FMODE_CREATED;
+	if (created || is_truncated(task, regs, call, PEEK(file, f_inode)))
 		tell_opened(task, file, created);
 }
 
@@ -562,10 +560,10 @@ static __always_inline void accept_returned(const struct task_struct *task, cons
 		if (which != SOCKETCALL_ACCEPT && which != SOCKETCALL_ACCEPT4)
 			return;
 	}
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || (PEEK(PEEK(file, f_inode), i_mode) & S_IFMT) != S_IFSOCK)
 		return;
-	socket = BPF_CORE_READ(file, private_data);
-	accepted(task, BPF_CORE_READ(socket, sk));
+	socket = PEEK(file, private_data);
+	accepted(task, PEEK(socket, sk));
 }
 
 SEC("tp_btf/sys_exit")
@@ -599,14 +597,14 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 /* The file that was opened into a slot of the ring, which no descriptor names. */
 static __always_inline const struct file *file_in_slot(const struct io_kiocb *request, __u32 slot)
 {
-	const struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
+	const struct io_ring_ctx *ring = PEEK(request, ctx);
 	const struct io_rsrc_node *node = NULL;
 
 	if (!bpf_core_field_exists(ring->file_table.data.nodes) ||
-	    slot >= BPF_CORE_READ(ring, file_table.data.nr))
+	    slot >= PEEK(ring, file_table.data.nr))
 		return NULL;
-	bpf_probe_read_kernel(&node, sizeof(node), BPF_CORE_READ(ring, file_table.data.nodes) + slot);
-	return node ? (const void *)(BPF_CORE_READ(node, file_ptr) & ~FILE_PTR_FLAGS) : NULL;
+	bpf_probe_read_kernel(&node, sizeof(node), PEEK(ring, file_table.data.nodes) + slot);
+	return node ? (const void *)(PEEK(node, file_ptr) & ~FILE_PTR_FLAGS) : NULL;
 }
 
 static __always_inline void request_opened(const struct task_struct *task, const struct io_kiocb *request,
@@ -614,7 +612,7 @@ static __always_inline void request_opened(const struct task_struct *task, const
 {
 	const struct io_open *how =
 		(const void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
-	__u32 slot = BPF_CORE_READ(how, file_slot);
+	__u32 slot = PEEK(how, file_slot);
 	const struct file *file;
 	bool created;
 
@@ -624,8 +622,8 @@ static __always_inline void request_opened(const struct task_struct *task, const
 		file = file_of(task, result);
 	if (!file)
 		return;
-	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
-	if (created || (BPF_CORE_READ(how, how.flags) & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC)
+	created = PEEK(file, f_mode) & FMODE_CREATED;
+	if (created || (PEEK(how, how.flags) & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC)
 		tell_opened(task, file, created);
 }
 
@@ -641,7 +639,7 @@ int BPF_PROG(FILE_REQUEST__complete, struct io_ring_ctx *ring, const struct io_k
 
 	if (kind == NO_OPERATION)
 		return 0;
-	result = BPF_CORE_READ(request, cqe.res);
+	result = PEEK(request, cqe.res);
 	if (kind == OPENAT2) {
 		if (result >= 0 && !is_ignored(task))
 			request_opened(task, request, result);

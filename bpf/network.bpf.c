@@ -8,8 +8,6 @@
 
 #include "lib/network.bpf.h"
 
-char licence[] SEC("license") = "Dual MIT/GPL";
-
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT    2
 #define TCP_SYN_RECV    3
@@ -121,20 +119,15 @@ int BPF_PROG(NETWORK_CONNECT__tcp, const struct sock *sk, int before, int after)
 }
 
 /* Both 6.1 and 6.12 return the new socket, from different numbers of arguments. */
-static __always_inline int accept_returned(const struct sock *sk)
-{
-	if (sk)
-		accepted(bpf_get_current_task_btf(), sk);
-	return 0;
-}
-
 SEC("fexit/inet_csk_accept")
 int NETWORK_CONNECT__accept(unsigned long long *ctx)
 {
 	__u64 sk = 0;
 
 	bpf_get_func_ret(ctx, &sk);
-	return accept_returned((const struct sock *)sk);
+	if (sk)
+		accepted(bpf_get_current_task_btf(), (const struct sock *)sk);
+	return 0;
 }
 
 /* --- UDP, where functions can be hooked: each hook is called by the process that sends or receives */

@@ -12,8 +12,6 @@
 #define SIGNAL_GROUP_EXIT 0x4
 #define PFA_NO_NEW_PRIVS  0x1
 
-char licence[] SEC("license") = "Dual MIT/GPL";
-
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(PROCESS_FORK__tp, struct task_struct *parent, struct task_struct *child)
 {

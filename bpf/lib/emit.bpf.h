@@ -12,12 +12,12 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
-} ring_process __weak SEC(".maps");
+} ring_process SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 32 << 20);
-} ring_events __weak SEC(".maps");
+} ring_events SEC(".maps");
 
 /* A slot for each CPU, set by the loader. An ordinary array, because it can be mapped; added to atomically,
  * because an interrupt may come between. */
@@ -27,7 +27,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ks_counters);
-} counters __weak SEC(".maps");
+} counters SEC(".maps");
 
 /* Which records somebody wants: index enum ks_record. */
 struct {
@@ -35,7 +35,7 @@ struct {
 	__uint(max_entries, KS_RECORD_COUNT);
 	__type(key, __u32);
 	__type(value, __u32);
-} wanted_records __weak SEC(".maps");
+} wanted_records SEC(".maps");
 
 /* Where records of changing size are put together. bpf_ringbuf_reserve() needs a constant size, and a
  * record of 100 bytes must not take 30,000 of the ring. An ordinary array, because a per-CPU one has
@@ -55,7 +55,7 @@ struct {
 	__uint(max_entries, DRAFTS_PER_CPU);
 	__type(key, __u32);
 	__type(value, struct draft);
-} drafts __weak SEC(".maps");
+} drafts SEC(".maps");
 
 static __always_inline bool wanted(__u32 record)
 {

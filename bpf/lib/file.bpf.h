@@ -26,7 +26,7 @@ static __always_inline bool is_regular(const struct inode *inode)
 /* Files that are doors into the kernel: writing to them replaces no content. */
 static __always_inline bool is_pseudo(const struct inode *inode)
 {
-	switch (BPF_CORE_READ(inode, i_sb, s_magic)) {
+	switch (PEEK(PEEK(inode, i_sb), s_magic)) {
 	case 0x9fa0:     /* proc */
 	case 0x62656572: /* sysfs */
 	case 0x27e0eb:   /* cgroup */
@@ -62,16 +62,16 @@ static __always_inline void file_id_fill(struct ks_file_id *id, const struct ino
 /* The same for an inode to which a pointer was only found. */
 static __always_inline void file_id_read(struct ks_file_id *id, const struct inode *inode)
 {
-	const struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+	const struct super_block *sb = PEEK(inode, i_sb);
 
-	id->ino = BPF_CORE_READ(inode, i_ino);
-	id->size = BPF_CORE_READ(inode, i_size);
+	id->ino = PEEK(inode, i_ino);
+	id->size = PEEK(inode, i_size);
 	id->mtime_ns = inode_mtime_ns(inode);
 	id->ctime_ns = inode_ctime_ns(inode);
-	id->dev = BPF_CORE_READ(sb, s_dev);
-	id->generation = BPF_CORE_READ(inode, i_generation);
-	id->nlink = BPF_CORE_READ(inode, i_nlink);
-	id->fs_magic = BPF_CORE_READ(sb, s_magic);
+	id->dev = PEEK(sb, s_dev);
+	id->generation = PEEK(inode, i_generation);
+	id->nlink = PEEK(inode, i_nlink);
+	id->fs_magic = PEEK(sb, s_magic);
 }
 
 /* A name and the way up from it. */
@@ -102,7 +102,7 @@ struct file_event {
 };
 
 /* These two are global functions, so that the verifier looks at each once and not at each call. */
-__weak int file_came(struct file_event *e)
+__noinline int file_came(struct file_event *e)
 {
 	const struct task_struct *task = bpf_get_current_task_btf();
 	struct ks_rec_FILE_CREATE *rec;
@@ -127,7 +127,7 @@ __weak int file_came(struct file_event *e)
 	return 0;
 }
 
-__weak int file_went(struct file_event *e)
+__noinline int file_went(struct file_event *e)
 {
 	const struct task_struct *task = bpf_get_current_task_btf();
 	struct ks_rec_FILE_DELETE_DETECTED *rec;

@@ -2,7 +2,7 @@
 /* Where kernels differ. One getter for each difference, with the release that brought it. A type with
  * ___ in its name is what some kernels have: libbpf drops the ending when it looks for it. */
 #pragma once
-#include <bpf/bpf_core_read.h>
+#include "peek.bpf.h"
 
 #define EXT4_SUPER_MAGIC      0xef53
 #define XFS_SUPER_MAGIC       0x58465342
@@ -45,8 +45,8 @@ struct dentry___since_6_8 { struct hlist_head d_children; struct hlist_node d_si
 
 /* ns since 1970. */
 #define TIMESPEC_NS(from, member)                                                                  \
-	((__u64)BPF_CORE_READ(from, member.tv_sec) * NS_PER_S +                                    \
-	 (BPF_CORE_READ(from, member.tv_nsec) & TIME_NSEC_MASK))
+	((__u64)PEEK(from, member.tv_sec) * NS_PER_S +                                    \
+	 (PEEK(from, member.tv_nsec) & TIME_NSEC_MASK))
 
 static __always_inline __u64 inode_mtime_ns(const struct inode *inode)
 {
@@ -55,8 +55,8 @@ static __always_inline __u64 inode_mtime_ns(const struct inode *inode)
 	const struct inode___until_6_5 *old = (const void *)inode;
 
 	if (bpf_core_field_exists(plain->i_mtime_sec))
-		return (__u64)BPF_CORE_READ(plain, i_mtime_sec) * NS_PER_S +
-		       BPF_CORE_READ(plain, i_mtime_nsec);
+		return (__u64)PEEK(plain, i_mtime_sec) * NS_PER_S +
+		       PEEK(plain, i_mtime_nsec);
 	if (bpf_core_field_exists(renamed->__i_mtime))
 		return TIMESPEC_NS(renamed, __i_mtime);
 	return TIMESPEC_NS(old, i_mtime);
@@ -69,8 +69,8 @@ static __always_inline __u64 inode_ctime_ns(const struct inode *inode)
 	const struct inode___until_6_5 *old = (const void *)inode;
 
 	if (bpf_core_field_exists(plain->i_ctime_sec))
-		return (__u64)BPF_CORE_READ(plain, i_ctime_sec) * NS_PER_S +
-		       (BPF_CORE_READ(plain, i_ctime_nsec) & TIME_NSEC_MASK);
+		return (__u64)PEEK(plain, i_ctime_sec) * NS_PER_S +
+		       (PEEK(plain, i_ctime_nsec) & TIME_NSEC_MASK);
 	if (bpf_core_field_exists(renamed->__i_ctime))
 		return TIMESPEC_NS(renamed, __i_ctime);
 	return TIMESPEC_NS(old, i_ctime);
@@ -82,9 +82,9 @@ static __always_inline __u64 cred_cap_effective(const struct cred *cred)
 	const struct cred___until_6_2 *old = (const void *)cred;
 
 	if (bpf_core_field_exists(now->cap_effective.val))
-		return BPF_CORE_READ(now, cap_effective.val);
-	return BPF_CORE_READ(old, cap_effective.cap[0]) |
-	       (__u64)BPF_CORE_READ(old, cap_effective.cap[1]) << 32;
+		return PEEK(now, cap_effective.val);
+	return PEEK(old, cap_effective.cap[0]) |
+	       (__u64)PEEK(old, cap_effective.cap[1]) << 32;
 }
 
 /* The structure of a file system around its inode; the offset is the kernel's. */
@@ -104,7 +104,7 @@ static __always_inline __u64 btrfs_birth_ns(const struct inode *inode)
 	const struct btrfs_inode___until_6_8 *old = (const void *)outer;
 
 	if (bpf_core_field_exists(now->i_otime_sec))
-		return BPF_CORE_READ(now, i_otime_sec) * NS_PER_S + BPF_CORE_READ(now, i_otime_nsec);
+		return PEEK(now, i_otime_sec) * NS_PER_S + PEEK(now, i_otime_nsec);
 	if (bpf_core_field_exists(old->i_otime))
 		return TIMESPEC_NS(old, i_otime);
 	return 0;
@@ -117,11 +117,11 @@ static __always_inline const struct inode *inode_beneath(const struct inode *ino
 	const struct dentry *upper;
 
 	if (!bpf_core_type_exists(struct ovl_inode) ||
-	    BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+	    PEEK(PEEK(inode, i_sb), s_magic) != OVERLAYFS_SUPER_MAGIC)
 		return inode;
 	outer = INODE_OUTER(inode, ovl_inode, vfs_inode);
-	upper = BPF_CORE_READ(outer, __upperdentry);
-	return upper ? BPF_CORE_READ(upper, d_inode) : inode;
+	upper = PEEK(outer, __upperdentry);
+	return upper ? PEEK(upper, d_inode) : inode;
 }
 
 /* When the file was made, ns since 1970; 0 where the file system does not keep it, or where the types of its
@@ -129,7 +129,7 @@ static __always_inline const struct inode *inode_beneath(const struct inode *ino
 static __always_inline __u64 inode_birth_ns(const struct inode *inode)
 {
 	inode = inode_beneath(inode);
-	switch (BPF_CORE_READ(inode, i_sb, s_magic)) {
+	switch (PEEK(PEEK(inode, i_sb), s_magic)) {
 	case EXT4_SUPER_MAGIC:
 		if (bpf_core_type_exists(struct ext4_inode_info))
 			return INODE_BIRTH(inode, ext4_inode_info, vfs_inode, i_crtime);

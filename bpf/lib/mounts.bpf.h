@@ -26,8 +26,8 @@ static __always_inline const struct mount *sb_first_mount(const struct super_blo
 	const struct super_block___until_6_17 *old = (const void *)sb;
 
 	if (bpf_core_field_exists(struct mount___since_6_18, mnt_next_for_sb))
-		return BPF_CORE_READ(now, s_mounts);
-	return instance_mount(BPF_CORE_READ(old, s_mounts.next));
+		return PEEK(now, s_mounts);
+	return instance_mount(PEEK(old, s_mounts.next));
 }
 
 /* NULL after the last. */
@@ -39,8 +39,8 @@ static __always_inline const struct mount *sb_next_mount(const struct super_bloc
 	const struct list_head *next;
 
 	if (bpf_core_field_exists(struct mount___since_6_18, mnt_next_for_sb))
-		return BPF_CORE_READ(now, mnt_next_for_sb);
-	next = BPF_CORE_READ(old, mnt_instance.next);
+		return PEEK(now, mnt_next_for_sb);
+	next = PEEK(old, mnt_instance.next);
 	if ((const void *)next ==
 	    (const void *)sb + bpf_core_field_offset(struct super_block___until_6_17, s_mounts))
 		return NULL;
@@ -63,7 +63,7 @@ static long ascend(__u32 i, struct ascent *a)
 		a->found = 1;
 		return 1;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
+	parent = PEEK(dentry, d_parent);
 	if (parent == dentry)
 		return 1;
 	a->dentry = parent;
@@ -135,8 +135,8 @@ static __always_inline bool ends_as_wished(struct choice *c, const struct mount 
 /* 1: that is the one. */
 static __always_inline long choice_try(struct choice *c, const struct mount *mount)
 {
-	if (BPF_CORE_READ(mount, mnt_ns) != c->mnt_ns || BPF_CORE_READ(mount, mnt.mnt_sb) != c->sb ||
-	    !is_below(c->place->dentry, BPF_CORE_READ(mount, mnt.mnt_root)))
+	if (PEEK(mount, mnt_ns) != c->mnt_ns || PEEK(mount, mnt.mnt_sb) != c->sb ||
+	    !is_below(c->place->dentry, PEEK(mount, mnt.mnt_root)))
 		return 0;
 	if (!c->fits)
 		c->fits = mount;
@@ -182,7 +182,7 @@ static __always_inline const struct mount *search_mounts(struct draft *d, const 
 	return c.chosen ? c.chosen : c.fits;
 }
 
-__weak int find_mount(struct place *place, struct mount_search *s)
+__noinline int find_mount(struct place *place, struct mount_search *s)
 {
 	const struct mount *mount;
 	struct draft *d;

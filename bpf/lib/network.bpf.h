@@ -79,7 +79,7 @@ struct {
 	__uint(max_entries, 32768);
 	__type(key, __u64); /* the socket */
 	__type(value, struct pending);
-} connections __weak SEC(".maps");
+} connections SEC(".maps");
 
 /* The current task has taken this socket out of a listening one. */
 static __always_inline void accepted(const struct task_struct *task, const struct sock *sk)
@@ -112,7 +112,7 @@ struct {
 	__uint(max_entries, 32768);
 	__type(key, struct told_key);
 	__type(value, __u64); /* when */
-} told __weak SEC(".maps");
+} told SEC(".maps");
 
 /* The current task has sent or received a datagram. */
 static __always_inline void datagram(const struct flow *f, bool sent)

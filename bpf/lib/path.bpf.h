@@ -61,24 +61,24 @@ static long walk_step(__u32 i, struct walk *w)
 	const struct mount *mount = w->mount;
 
 	if (mount && dentry == w->mount_root) {
-		const struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		const struct mount *above = PEEK(mount, mnt_parent);
 
 		if (above == mount) {
 			w->done = 1;
 			return 1;
 		}
-		w->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		w->dentry = PEEK(mount, mnt_mountpoint);
 		w->mount = above;
-		w->mount_root = BPF_CORE_READ(above, mnt.mnt_root);
+		w->mount_root = PEEK(above, mnt.mnt_root);
 		return 0;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
+	parent = PEEK(dentry, d_parent);
 	if (parent == dentry) { /* the root of a file system, but not by way of a mount */
 		w->flags |= KS_F_NO_PATH;
 		w->done = 1;
 		return 1;
 	}
-	walk_put(w, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
+	walk_put(w, PEEK(dentry, d_name.name), PEEK(dentry, d_name.len));
 	w->dentry = parent;
 	return w->done & 1; /* the verifier wants to see that it is no more */
 }
@@ -93,7 +93,7 @@ static __always_inline void walk_begin(struct walk *w, struct draft *d, const st
 {
 	w->dentry = dentry;
 	w->mount = mount;
-	w->mount_root = mount ? BPF_CORE_READ(mount, mnt.mnt_root) : NULL;
+	w->mount_root = mount ? PEEK(mount, mnt.mnt_root) : NULL;
 	w->buffer = d->walk;
 	w->at = WALK_SIZE;
 	w->flags = 0;

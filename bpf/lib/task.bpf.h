@@ -17,7 +17,7 @@ struct {
 	__uint(max_entries, 64);
 	__type(key, __u32);
 	__type(value, __u32);
-} ignored __weak SEC(".maps");
+} ignored SEC(".maps");
 
 static __always_inline bool is_ignored(const struct task_struct *task)
 {

@@ -222,6 +222,8 @@ static int choose_programs(const struct sensor *s, struct sensor_bpf *skeleton, 
 		bpf_program__set_autoload(p, runs_here(&program_rows[i], s->kind) &&
 						     has_hook(btf, bpf_program__section_name(p)));
 	}
+	skeleton->rodata->kernel_has_casts =
+		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 	return 0;
 }
