@@ -184,6 +184,7 @@ int PROCESS_ALIVE__iter(struct bpf_iter__task *ctx)
 		rec->image = emit_path(d, &exe->f_path, &flags);
 	}
 	rec->hdr.flags = flags;
+	emit_padding(d); /* the next one follows at once */
 	rec->hdr.size = d->size;
 	bpf_seq_write(ctx->meta->seq, rec, d->size & (KS_RECORD_MAX - 1));
 	draft_drop(d);

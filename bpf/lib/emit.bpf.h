@@ -222,6 +222,13 @@ static __always_inline struct ks_text emit_user_text(struct draft *d, const void
 	return t;
 }
 
+/* Zeroes up to the next multiple of 8. */
+static __always_inline void emit_padding(struct draft *d)
+{
+	*(__u64 *)(d->record + (d->size & (KS_RECORD_MAX - 1))) = 0;
+	d->size = (d->size + 7) & ~7u;
+}
+
 static __always_inline void emit_end(struct draft *d, __u32 type)
 {
 	void *ring = ring_of(type);

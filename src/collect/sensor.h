@@ -41,7 +41,7 @@ enum kernel_kind sensor_kind(const struct sensor *s);
 const char *sensor_how(const struct sensor *s, unsigned record);
 
 /* A new descriptor from which the running processes can be read as PROCESS_ALIVE records, packed one
- * after another (hdr.size apart). The caller owns it. -errno on failure. */
+ * after another (hdr.size apart, a multiple of 8). The caller owns it. -errno on failure. */
 int sensor_snapshot(struct sensor *s, struct err *e);
 
 /* What the reading side needs, borrowed: the two rings (index KS_RING_*), the counters map and sizes. */
