@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""docs/privilege.md says what the sources say: messages, capabilities, figures. Prints TAP."""
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DESCRIPTORS = {'none': None, 'one': 'a descriptor', 'some': 'descriptors'}
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding='utf-8') as f:
+        return f.read()
+
+
+DOCUMENT = read('docs/privilege.md')
+
+
+def carried(body, fds):
+    return ', '.join(filter(None, (None if body == 'none' else body, DESCRIPTORS[fds]))) or '-'
+
+
+def rows_of_the_source():
+    rows = re.findall(r'^([A-Z]+_[A-Z]+)\((\w+), (\w+), (\w+), (\w+), (\w+),\s*([A-Z| ]+),\s*(\w+),\s*"([^"]*)"\)',
+                      read('src/daemon/requests.def'), re.M)
+    return [(sender, name, carried(body, fds), carried(answer, answer_fds), states.lower().replace(' | ', ', '),
+             times.lower(), what) for sender, name, body, fds, answer, answer_fds, states, times, what in rows]
+
+
+def rows_of_the_document():
+    sender, rows = None, []
+    for line in DOCUMENT.splitlines():
+        cells = [cell.strip() for cell in line.strip('|').split('|')]
+        if len(cells) != 6 or not line.startswith('|') or cells[0].startswith('-'):
+            continue
+        if cells[1] == 'carries':
+            sender = cells[0]
+        elif sender:
+            rows.append((sender, *cells))
+    return rows
+
+
+def every_message_stands_in_the_document():
+    source = rows_of_the_source()
+    macros = len(re.findall(r'^[A-Z]+_[A-Z]+\(\w', read('src/daemon/requests.def'), re.M))
+    assert len(source) == macros > 15, f'{len(source)} rows understood of {macros}'
+    assert source == rows_of_the_document(), set(source) ^ set(rows_of_the_document())
+
+
+def every_capability_stands_in_the_document():
+    body = re.search(r'monitor_capabilities\[\] = \{(.*?)\};', read('src/daemon/privilege.c'), re.S).group(1)
+    source = re.findall(r'^\s*(CAP_\w+)', body, re.M)
+    assert source and source == re.findall(r'^\| (CAP_\w+)', DOCUMENT, re.M), source
+    unit = ' '.join(re.findall(r'^CapabilityBoundingSet=(.*)$', read('packaging/konseki.service'), re.M)).split()
+    assert set(source) <= set(unit), 'the unit takes away what the monitor needs'
+
+
+def figures_are_those_of_the_source():
+    source = read('src/daemon/supervisor.c')
+
+    def number(name):
+        return int(re.search(rf'#define {name}\s+(\d+)', source).group(1))
+
+    assert number('SILENCE_MAX_MS') == 30000 and 'Thirty seconds of silence' in DOCUMENT
+    assert number('DEATHS_MAX') == 8 and number('DEATHS_SPAN_MS') == 600000 and \
+        'eight deaths within ten minutes' in DOCUMENT
+
+
+TESTS = [every_message_stands_in_the_document, every_capability_stands_in_the_document,
+         figures_are_those_of_the_source]
+
+
+def main():
+    failed = False
+    print(f'1..{len(TESTS)}')
+    for number, test in enumerate(TESTS, 1):
+        fault = None
+        try:
+            test()
+        except AssertionError as e:
+            fault, failed = str(e), True
+        print(f'{"ok" if fault is None else "not ok"} {number} - {test.__name__.replace("_", " ")}')
+        if fault:
+            print('#', fault)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
