@@ -22,8 +22,6 @@
 #include "privilege.h"
 #include "request.h"
 
-#define SCHEMA_VERSION "4.91"
-
 /* The longest the engine sleeps when nothing wakes it. Events of a quiet machine are in the file after
  * this time; a ring that fills faster wakes us (bpf/lib/emit.bpf.h). */
 #define NAP_MS 20
@@ -200,38 +198,6 @@ static void take_snapshot(struct engine *g)
 
 /* --- one event */
 
-/* Cuts output to what the option FieldSizes allows: N characters, the last three of them "...". */
-static void bound_fields(const struct ruleset *rules, struct event *ev, struct arena *arena)
-{
-	for (unsigned i = 0; i < ev->type->field_count; i++) {
-		unsigned max = ruleset_field_size(rules, ev->type->fields[i].name);
-		struct value *v = &ev->values[i];
-		uint32_t at = 0, keep = 0;
-		unsigned characters = 0;
-		char *cut;
-
-		if (!max || ev->type->fields[i].type != FIELD_STRING)
-			continue;
-		for (; at < v->length; at++)
-			if ((v->text[at] & 0xc0) != 0x80 && characters++ == max - 3 && max >= 3)
-				keep = at;
-		if (characters <= max)
-			continue;
-		if (max < 3) {
-			v->text = "-";
-			v->length = 1;
-			continue;
-		}
-		cut = arena_take(arena, keep + 3);
-		if (!cut)
-			continue;
-		memcpy(cut, v->text, keep);
-		memcpy(cut + keep, "...", 3);
-		v->text = cut;
-		v->length = keep + 3;
-	}
-}
-
 static void log_event(struct engine *g, const struct event *ev)
 {
 	uint64_t id;
@@ -254,8 +220,7 @@ static void judge(struct engine *g, struct event *ev, struct arena *arena)
 	}
 	ev->values[0].text = name;
 	ev->values[0].length = (uint32_t)strlen(name);
-	if (*ruleset_field_sizes(g->rules))
-		bound_fields(g->rules, ev, arena);
+	ruleset_shorten(g->rules, ev, arena);
 	log_event(g, ev);
 }
 
@@ -303,7 +268,7 @@ static void log_own(struct engine *g, unsigned id, const char *const texts[])
 
 static void log_state_change(struct engine *g, const char *state)
 {
-	log_own(g, 4, (const char *const[]){ state, KONSEKI_VERSION, SCHEMA_VERSION });
+	log_own(g, 4, (const char *const[]){ state, KONSEKI_VERSION, RULESET_SCHEMA_VERSION });
 }
 
 static void log_error(struct engine *g, const char *component, const char *text)
