@@ -44,9 +44,8 @@ struct dentry___since_6_8 { struct hlist_head d_children; struct hlist_node d_si
 #define TIME_NSEC_MASK 0x7fffffffu
 
 /* ns since 1970. */
-#define TIMESPEC_NS(from, member)                                                                  \
-	((__u64)PEEK(from, member.tv_sec) * NS_PER_S +                                    \
-	 (PEEK(from, member.tv_nsec) & TIME_NSEC_MASK))
+#define TIMESPEC_NS(READ, from, member)                                                            \
+	((__u64)READ(from, member.tv_sec) * NS_PER_S + (READ(from, member.tv_nsec) & TIME_NSEC_MASK))
 
 static __always_inline __u64 inode_mtime_ns(const struct inode *inode)
 {
@@ -58,8 +57,8 @@ static __always_inline __u64 inode_mtime_ns(const struct inode *inode)
 		return (__u64)PEEK(plain, i_mtime_sec) * NS_PER_S +
 		       PEEK(plain, i_mtime_nsec);
 	if (bpf_core_field_exists(renamed->__i_mtime))
-		return TIMESPEC_NS(renamed, __i_mtime);
-	return TIMESPEC_NS(old, i_mtime);
+		return TIMESPEC_NS(PEEK, renamed, __i_mtime);
+	return TIMESPEC_NS(PEEK, old, i_mtime);
 }
 
 static __always_inline __u64 inode_ctime_ns(const struct inode *inode)
@@ -72,8 +71,8 @@ static __always_inline __u64 inode_ctime_ns(const struct inode *inode)
 		return (__u64)PEEK(plain, i_ctime_sec) * NS_PER_S +
 		       (PEEK(plain, i_ctime_nsec) & TIME_NSEC_MASK);
 	if (bpf_core_field_exists(renamed->__i_ctime))
-		return TIMESPEC_NS(renamed, __i_ctime);
-	return TIMESPEC_NS(old, i_ctime);
+		return TIMESPEC_NS(PEEK, renamed, __i_ctime);
+	return TIMESPEC_NS(PEEK, old, i_ctime);
 }
 
 static __always_inline __u64 cred_cap_effective(const struct cred *cred)
@@ -87,14 +86,15 @@ static __always_inline __u64 cred_cap_effective(const struct cred *cred)
 	       (__u64)PEEK(old, cap_effective.cap[1]) << 32;
 }
 
-/* The structure of a file system around its inode; the offset is the kernel's. */
+/* The structure of a file system around its inode; the offset is the kernel's. Where the file system is a
+ * module nothing can be cast to it. */
 #define INODE_OUTER(inode, type, member)                                                           \
 	((const struct type *)((const void *)(inode) -                                             \
 			       bpf_core_field_offset(struct type, member)))
 #define INODE_BIRTH(inode, type, member, time)                                                     \
 	({                                                                                         \
 		const struct type *outer_ = INODE_OUTER(inode, type, member);                      \
-		bpf_core_field_exists(outer_->time) ? TIMESPEC_NS(outer_, time) : 0;               \
+		bpf_core_field_exists(outer_->time) ? TIMESPEC_NS(BPF_CORE_READ, outer_, time) : 0;               \
 	})
 
 static __always_inline __u64 btrfs_birth_ns(const struct inode *inode)
@@ -104,9 +104,9 @@ static __always_inline __u64 btrfs_birth_ns(const struct inode *inode)
 	const struct btrfs_inode___until_6_8 *old = (const void *)outer;
 
 	if (bpf_core_field_exists(now->i_otime_sec))
-		return PEEK(now, i_otime_sec) * NS_PER_S + PEEK(now, i_otime_nsec);
+		return BPF_CORE_READ(now, i_otime_sec) * NS_PER_S + BPF_CORE_READ(now, i_otime_nsec);
 	if (bpf_core_field_exists(old->i_otime))
-		return TIMESPEC_NS(old, i_otime);
+		return TIMESPEC_NS(BPF_CORE_READ, old, i_otime);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static __always_inline const struct inode *inode_beneath(const struct inode *ino
 	    PEEK(PEEK(inode, i_sb), s_magic) != OVERLAYFS_SUPER_MAGIC)
 		return inode;
 	outer = INODE_OUTER(inode, ovl_inode, vfs_inode);
-	upper = PEEK(outer, __upperdentry);
+	upper = BPF_CORE_READ(outer, __upperdentry);
 	return upper ? PEEK(upper, d_inode) : inode;
 }
 
