@@ -2,8 +2,9 @@
 /* The small program that the generator executes. It touches no file and no socket; how it ends is told by
  * its arguments, after which any others may follow:
  *
- *   leaf exit CODE | signal NUMBER | pause | threads | again PATH CODE
+ *   leaf exit CODE | signal NUMBER | pause DESCRIPTOR | threads | again PATH CODE
  *
+ * pause first writes a byte to the descriptor.
  * The kernel puts the path of a script before them when leaf is its interpreter. */
 #include <pthread.h>
 #include <signal.h>
@@ -43,9 +44,10 @@ int main(int argc, char **argv)
 		raise(atoi(arg[1]));
 		_exit(98);
 	}
-	if (argc > 1 && strcmp(arg[0], "pause") == 0) {
+	if (argc > 2 && strcmp(arg[0], "pause") == 0) {
 		alarm(60); /* should nobody end it */
-		pause();
+		if (write(atoi(arg[1]), "!", 1) == 1)
+			pause();
 	}
 	if (argc > 1 && strcmp(arg[0], "threads") == 0)
 		end_with_threads();

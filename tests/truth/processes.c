@@ -23,7 +23,7 @@ struct program {
 	char image[PATH_MAX]; /* as the ledger has it */
 	const char *argv[8];
 	size_t argc;
-	char number[16], again[16];
+	char number[16];
 	int status; /* of waitpid */
 };
 
@@ -273,22 +273,34 @@ static bool act_threads_outlive_leader(struct actor *a, const char *name)
 	return true;
 }
 
+/* Killed once it runs: a kill during execve(2), after vfork(2) has returned, would make the exec fail. */
 static bool act_killed(struct actor *a, const char *name)
 {
 	uint64_t since = now();
 	struct program p;
+	int running[2];
+	char byte;
 	pid_t pid;
 
+	MUST(pipe2(running, O_CLOEXEC));
 	program_at(a, &p, "leaf");
 	p.status = SIGKILL;
+	snprintf(p.number, sizeof(p.number), "%d", running[1]);
 	add_argument(&p, p.path);
 	add_argument(&p, "pause");
+	add_argument(&p, p.number);
 	pid = vfork();
 	if (pid == 0) {
+		fcntl(running[1], F_SETFD, 0); /* the child's table is its own */
 		execve(p.path, arguments(&p), environ);
 		_exit(100);
 	}
-	MUST(kill((pid_t)MUST(pid), SIGKILL));
+	MUST(pid);
+	MUST(close(running[1]));
+	if (MUST(read(running[0], &byte, 1)) != 1)
+		NEVER("leaf did not run");
+	MUST(close(running[0]));
+	MUST(kill(pid, SIGKILL));
 	finish(a, &p, pid, name, since);
 	return true;
 }

@@ -78,7 +78,7 @@ for base in "$build" /dev/shm; do
 	notes=$(mktemp -d "$build/truth-notes.XXXXXX")
 	work="$place $notes"
 	chmod 755 "$place"
-	truth_run "$(findmnt -n -o FSTYPE -T "$place")" "$place" "$notes"
+	truth_run "$(findmnt -n -o FSTYPE -T "$place" | head -n 1)" "$place" "$notes"
 	if [ "$status" != 0 ] && [ -n "${KEEP:-}" ]; then
 		echo "# kept: $notes"
 		work=$place
