@@ -66,7 +66,7 @@ check 'a watchdog looks after it' not property_is WatchdogUSec 0
 check 'it cannot gain privileges' property_is NoNewPrivileges yes
 check 'it sees the system read-only' property_is ProtectSystem strict
 check 'it sees no homes to write to' not property_is ProtectHome no
-check 'systemd finds its unit in order' systemd-analyze verify konseki.service
+check 'systemd finds its unit in order' systemd-analyze verify --man=no konseki.service
 
 # --- Watching
 cp /bin/true /usr/local/bin/seen-by-konseki
@@ -89,13 +89,13 @@ cat >/root/rules.xml <<'XML'
 </Sysmon>
 XML
 cp /bin/true /usr/local/bin/wanted-by-rule
-cp /bin/true /usr/local/bin/unwanted-by-rule
+cp /bin/true /usr/local/bin/ignored-by-rule
 main=$(property MainPID)
 check 'rules change' "$konseki" -c /root/rules.xml
-/usr/local/bin/unwanted-by-rule
+/usr/local/bin/ignored-by-rule
 /usr/local/bin/wanted-by-rule
 check 'what they want is logged' eventually logged '"EventID":1,.*"Image":"/usr/local/bin/wanted-by-rule"'
-check 'what they do not want is not' not logged '"EventID":1,.*"Image":"/usr/local/bin/unwanted-by-rule"'
+check 'what they do not want is not' not logged '"EventID":1,.*"Image":"/usr/local/bin/ignored-by-rule"'
 check 'the change is an event' logged '"EventID":16,.*rules.xml'
 check 'and no restart' test "$main" = "$(property MainPID)"
 check 'the rules in force can be shown' says 'wanted-by-rule' "$konseki" -c

@@ -27,11 +27,10 @@ Type=oneshot
 ExecStart=/root/run
 '''
 
-# As vm.RUN_GUEST ends: what is in /out goes back, then off.
+# As vm.SECOND ends: what is in /out goes back, then off. The console shows how far it got, should it not get there.
 RUN = '''#!/bin/sh
 mkdir /out
-sh /root/guest.sh >/out/guest.txt 2>/out/errors.txt
-echo $? >/out/status
+{ sh /root/guest.sh; echo $? >/out/status; } 2>/out/errors.txt | tee /out/guest.txt >/dev/ttyS0
 journalctl -b --no-pager >/out/journal.txt 2>&1
 tar -C /out -cf /dev/vda .
 sync
@@ -85,7 +84,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix='konseki-systemd.', dir='/var/tmp') as scratch:
         disk = os.path.join(scratch, 'disk')
         image(disk, scratch)
-        outcome = vm.boot(vm.kernel('6.1'), vm.Guest(init=vm.SWITCH_ROOT), seconds=600, system=disk)
+        outcome = vm.boot(vm.kernel("6.1"), vm.Guest(init=vm.SWITCH_ROOT), seconds=400, system=disk)
     print(outcome.text('guest.txt'), end='')
     if outcome.status != 0 or '\nnot ok' in outcome.text('guest.txt'):
         for line in (outcome.text('errors.txt') + outcome.text('journal.txt')[-20000:]

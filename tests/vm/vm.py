@@ -134,9 +134,24 @@ for module in $(cat /modules/order); do
 done
 '''
 
-# The first process of a guest without a system of its own: makes the machine usable, runs /guest, ends it.
+# A guest without a system of its own. Its files move to a tmpfs first: the kernel lets nobody pivot_root away from
+# the initramfs, so no container could be made there.
 RUN_GUEST = EARLY + r'''
+mkdir /system
+mount -t tmpfs -o size=80% tmpfs /system
+cp -a $(ls -d /* | grep -Ev '^/(system|proc|sys|dev|modules|init)$') /system
+mkdir -p /system/proc /system/sys /system/dev
+exec switch_root /system /second
+'''
+
+# Makes the machine usable, runs /guest, sends back what that left in /out, ends.
+SECOND = r'''#!/bin/sh
+export PATH=/bin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t securityfs securityfs /sys/kernel/security
 mount -t bpf bpf /sys/fs/bpf 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t tmpfs tmpfs /tmp
@@ -168,6 +183,7 @@ class Guest:
     def __init__(self, script='', init=RUN_GUEST):
         self.files = {}   # path in the guest: (bytes, mode)
         self.add('/init', init.encode(), 0o755)
+        self.add('/second', SECOND.encode(), 0o755)
         self.add('/guest', script.encode(), 0o755)
         self.add('/etc/passwd', b'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n')
         self.add('/etc/group', b'root:x:0:\nadm:x:4:\nnogroup:x:65534:\n')

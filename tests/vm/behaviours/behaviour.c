@@ -134,6 +134,7 @@ int main(int argc, char **argv)
 {
 	char work[PATH_MAX];
 
+	alarm(120); /* one that hangs must not take the others with it */
 	if (readlink("/proc/self/exe", image_path, sizeof(image_path) - 1) < 0)
 		image_path[0] = '\0'; /* a container without /proc, see file_container.c */
 	if (argc == 1 && argv[0][0] != '\0') { /* not executed again, see process_odd_arguments.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* As a container runtime does it: overlay, mount and process namespaces, pivot_root, the old root away. A path is
- * the one in the namespace where it was done.
+ * the one in the namespace where it was done. The program stays for a second, see process_new_filesystem.c.
  *
  * judges 1 11 26
  * expect 1 CommandLine=$image
@@ -30,8 +30,10 @@ static void live_inside(void)
 void behave(int argc, char **argv)
 {
 	(void)argv;
-	if (argc > 1)
+	if (argc > 1) {
+		sleep(1);
 		return;
+	}
 	make_directory("lower");
 	make_directory("upper");
 	make_directory("inner");
