@@ -210,15 +210,17 @@ int BPF_PROG(NETWORK_CONNECT__udp_receive, struct sock *sk, struct sk_buff *skb,
 /* --- UDP, where only tracepoints are allowed: packets are noted with their socket, and told when the call
  * that sent or received them returns, which is the only time when the process is known for sure */
 
-#define WAITING 32
-
+/* What was sent is told at once; what came waits until somebody reads it. */
+#define SENT_WAITING     8
+#define RECEIVED_WAITING 128
 struct queue {
 	__u32 head; /* next to write */
 	__u32 tail; /* next to tell */
-	struct flow flows[WAITING];
 };
 struct datagrams {
 	struct queue sent, received;
+	struct flow sent_flows[SENT_WAITING];
+	struct flow received_flows[RECEIVED_WAITING];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -240,13 +242,18 @@ struct {
 	__type(value, __u64);
 } noted SEC(".maps");
 
-static __always_inline void queue_put(struct queue *q, const struct flow *f)
+/* When nobody told them for long, the oldest is written over. */
+static __always_inline void queue_put(struct datagrams *d, const struct flow *f, bool sent)
 {
+	struct queue *q = sent ? &d->sent : &d->received;
 	__u32 at = __sync_fetch_and_add(&q->head, 1);
 
-	if (at - q->tail >= WAITING)
-		count_missed(); /* the oldest is written over */
-	q->flows[at & (WAITING - 1)] = *f;
+	if (at - q->tail >= (sent ? SENT_WAITING : RECEIVED_WAITING))
+		count_missed();
+	if (sent)
+		d->sent_flows[at & (SENT_WAITING - 1)] = *f;
+	else
+		d->received_flows[at & (RECEIVED_WAITING - 1)] = *f;
 }
 
 static __always_inline bool skb_flow(struct __sk_buff *skb, struct flow *f, bool sent)
@@ -297,7 +304,7 @@ static __always_inline void note_packet(struct __sk_buff *skb, bool sent)
 		return;
 	}
 	bpf_map_update_elem(&noted, &key, &now, BPF_ANY);
-	queue_put(sent ? &d->sent : &d->received, &key.flow);
+	queue_put(d, &key.flow, sent);
 }
 
 SEC("cgroup_skb/egress")
@@ -314,25 +321,35 @@ int NETWORK_CONNECT__ingress(struct __sk_buff *skb)
 	return 1;
 }
 
+struct telling {
+	struct datagrams *datagrams;
+	__u32 sent;
+};
+
+static long tell_next(__u32 i, struct telling *t)
+{
+	struct datagrams *d = t->datagrams;
+	struct queue *q = t->sent ? &d->sent : &d->received;
+	__u32 tail = q->tail;
+
+	if (tail == q->head)
+		return 1;
+	/* Whoever moves the tail tells. */
+	if (__sync_val_compare_and_swap(&q->tail, tail, tail + 1) != tail)
+		return 1;
+	if (t->sent)
+		datagram(&d->sent_flows[tail & (SENT_WAITING - 1)], true);
+	else
+		datagram(&d->received_flows[tail & (RECEIVED_WAITING - 1)], false);
+	return 0;
+}
+
 static __always_inline int tell_queue(struct sock *sk, bool sent)
 {
-	struct datagrams *d;
-	struct queue *q;
-	__u32 tail;
+	struct telling t = { .datagrams = bpf_sk_storage_get(&queues, sk, NULL, 0), .sent = sent };
 
-	d = bpf_sk_storage_get(&queues, sk, NULL, 0);
-	if (!d)
-		return 0;
-	q = sent ? &d->sent : &d->received;
-	for (__u32 i = 0; i < WAITING; i++) {
-		tail = q->tail;
-		if (tail == q->head)
-			break;
-		/* Whoever moves the tail tells. */
-		if (__sync_val_compare_and_swap(&q->tail, tail, tail + 1) != tail)
-			break;
-		datagram(&q->flows[tail & (WAITING - 1)], sent);
-	}
+	if (t.datagrams)
+		bpf_loop(RECEIVED_WAITING, tell_next, &t, 0);
 	return 0;
 }
 

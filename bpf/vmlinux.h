@@ -191,7 +191,8 @@ struct sock {
 	__u16 sk_protocol;
 	struct socket *sk_socket;
 };
-struct socket { short type; struct sock *sk; };
+struct inet_sock { __u16 inet_sport; };
+struct socket { struct sock *sk; };
 struct sk_buff {
 	struct sock *sk;
 	__u16 protocol;

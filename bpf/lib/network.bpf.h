@@ -2,6 +2,7 @@
 /* What all programs about connections share: the two ends, who owns a socket, and the record. */
 #pragma once
 #include "emit.bpf.h"
+#include "peek.bpf.h"
 #include "task.bpf.h"
 
 #define AF_INET     2
@@ -37,15 +38,16 @@ static __always_inline void address_v6(struct ks_address *to, const struct in6_a
 
 static __always_inline void flow_of_sock(struct flow *f, const struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		address_v4(&f->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-		address_v4(&f->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	if (PEEK(sk, __sk_common.skc_family) == AF_INET) {
+		address_v4(&f->local, PEEK(sk, __sk_common.skc_rcv_saddr));
+		address_v4(&f->remote, PEEK(sk, __sk_common.skc_daddr));
 	} else {
 		BPF_CORE_READ_INTO(&f->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&f->remote, sk, __sk_common.skc_v6_daddr);
 	}
-	f->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	f->remote_port = swap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	/* Not skc_num: it is gone when a socket is closed. */
+	f->local_port = swap16(PEEK((const struct inet_sock *)sk, inet_sport));
+	f->remote_port = swap16(PEEK(sk, __sk_common.skc_dport));
 }
 
 /* Source is the end that began, on both sides. */
