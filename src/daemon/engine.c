@@ -624,7 +624,7 @@ int engine_main(struct engine_start *start)
 
 	r = prepare(&g, &e);
 	if (r < 0) {
-		fprintf(stderr, "konseki: engine: %s\n", e.text);
+		order_answer(start->orders, -ECANCELED, e.text);
 		done(&g);
 		return 1;
 	}

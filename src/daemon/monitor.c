@@ -28,21 +28,37 @@
 
 /* --- the log file */
 
-/* The former run's end, as far as the file tells: a log that was not closed was cut off, and the last
- * write to it is the last that was seen. */
-static void tell_gap(int log, char *gap, size_t size)
+static bool is_zero(const uint8_t *bytes, size_t n)
 {
-	uint8_t head[128];
-	struct evtx_file_header h;
-	struct stat st;
-	char from[24], to[24];
+	while (n > 0 && bytes[n - 1] == 0)
+		n--;
+	return n == 0;
+}
+
+/* Somebody's letter is not ours to write over. A file that is empty or all zeroes (a crash while it was made)
+ * is as good as new: 1 for an event log, 0 for a new one. */
+static int look_at_log(int log, struct evtx_file_header *h)
+{
+	uint8_t head[128] = { 0 };
+	ssize_t n = pread(log, head, sizeof(head), 0);
 	int r;
 
-	*gap = 0;
-	if (pread(log, head, sizeof(head), 0) != sizeof(head))
-		return;
-	r = evtx_file_header_read(head, &h);
-	if ((r < 0 && r != -EILSEQ) || !(h.flags & EVTX_FILE_DIRTY) || fstat(log, &st) < 0)
+	if (n < 0)
+		return -errno;
+	if (is_zero(head, sizeof(head)))
+		return 0;
+	r = n < (ssize_t)sizeof(head) ? -EBADMSG : evtx_file_header_read(head, h);
+	return r < 0 && r != -EILSEQ ? r : 1;
+}
+
+/* The former run's end, as far as the file tells: a log that was not closed was cut off, and the last
+ * write to it is the last that was seen. */
+static void tell_gap(int log, const struct evtx_file_header *h, char *gap, size_t size)
+{
+	struct stat st;
+	char from[24], to[24];
+
+	if (!(h->flags & EVTX_FILE_DIRTY) || fstat(log, &st) < 0)
 		return;
 	utc_text((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, from);
 	utc_text(now_utc_ns(), to);
@@ -81,7 +97,9 @@ static int make_log_folder(struct err *e)
 static int open_log(struct monitor *m, struct err *e)
 {
 	const char *path = m->start->options->log_path;
+	struct evtx_file_header h = { 0 };
 	struct stat st;
+	int r;
 
 	if (m->start->options->service && make_log_folder(e) < 0)
 		return -e->code;
@@ -91,10 +109,15 @@ static int open_log(struct monitor *m, struct err *e)
 			       "opening the log '%s' for writing (another place: --log FILE)", path);
 	if (fstat(m->log, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, EBADMSG, "the log '%s' is no regular file", path);
+	r = look_at_log(m->log, &h);
+	if (r < 0)
+		return err_set(e, r == -EBADMSG ? EBADMSG : -r,
+			       "'%s' is no event log and is left as it is", path);
 	if (fchmod(m->log, 0640) < 0)
 		return err_set(e, errno, "setting the mode of '%s'", path);
 	give_to_log_readers(m->log);
-	tell_gap(m->log, m->held.start.gap, sizeof(m->held.start.gap));
+	if (r > 0)
+		tell_gap(m->log, &h, m->held.start.gap, sizeof(m->held.start.gap));
 	return 0;
 }
 
@@ -282,8 +305,9 @@ int engine_configure_take(struct monitor *m, const struct body_configure *rules,
 
 	if (m->orders < 0 || m->configuring)
 		return -EBUSY;
+	/* From one that is gone already an answer may wait: why it could not begin. */
 	r = message_send(m->orders, COMMAND_CONFIGURE, 0, rules, &copy, copy >= 0 ? 1 : 0);
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return r;
 	m->configuring = true;
 	m->configurer = by;
@@ -337,7 +361,7 @@ static void configured(struct monitor *m, int code, const char *text)
 	if (m->configurer)
 		control_configured(m, code, text);
 	else if (code < 0 && first)
-		tell_failed(m, 87, text);
+		tell_failed(m, code == -ECANCELED || code == -EPIPE ? 1 : 87, text);
 	if (code == 0 && first)
 		message_send(m->start->link, REPORT_READY, 0, NULL, NULL, 0);
 	m->configurer = NULL;
@@ -350,7 +374,7 @@ static void engine_gone(struct monitor *m)
 	if (m->orders >= 0)
 		close(MOVE_FD(m->orders));
 	m->status_asked = false;
-	configured(m, -EPIPE, "the engine ended while it read these rules; the former ones stay");
+	configured(m, -EPIPE, "the engine died while it read the rules");
 	if (m->stopping)
 		message_send(m->start->link, REPORT_FINAL, 0, &m->report, NULL, 0);
 }

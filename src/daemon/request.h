@@ -42,7 +42,8 @@ struct order {
 
 /* 1: *o is filled; 0: nothing there; -EPIPE: the monitor is gone; -EBADMSG: not a message of ours. */
 int order_receive(int channel, struct order *o);
-/* Answers. CONFIGURE: code 0 or -errno and the text of the refusal. STATUS: the report. STOP: the final
+/* Answers. CONFIGURE: code 0 or -errno and the text of the refusal; -ECANCELED: this engine cannot begin at
+ * all. STATUS: the report. STOP: the final
  * report, once the rings are drained and the log is closed; then the engine exits. */
 int order_answer(int channel, int code, const char *text);
 int order_answer_status(int channel, const struct engine_report *r);
