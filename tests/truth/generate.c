@@ -506,6 +506,7 @@ int main(int argc, char **argv)
 	struct rlimit no_core = { 0 };
 
 	read_options(argc, argv);
+	alarm(300 + options.operations / 100); /* the children go with their parents */
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	MUST(setrlimit(RLIMIT_CORE, &no_core));

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Records one truth run: watches, lets the generator work in PLACE, stops watching. Leaves the log, the ledger
+# and what konseki printed in NOTES, as log.evtx, ledger and tally. Needs no more than busybox has.
+#
+#   record.sh KONSEKI GENERATE PLACE NOTES OPERATIONS SEED
+set -eu
+konseki=$1 generate=$2 place=$3 notes=$4 operations=$5 seed=$6
+log_mb=$((operations > 200000 ? 4000 : 1000)) # nothing may be overwritten
+monitor=
+
+# The tally is printed at the end of a clean stop; the trap is for every other end.
+stop_monitor() {
+	[ -n "$monitor" ] || return 0
+	kill -INT "$monitor" 2>/dev/null || true
+	wait "$monitor" || true
+	monitor=
+}
+trap stop_monitor EXIT
+trap 'exit 1' INT TERM HUP
+
+# Event 4 is the last thing written at start, when everything is attached.
+wait_until_watching() {
+	for _ in $(seq 600); do
+		if "$konseki" view --json --id 4 "$notes/log.evtx" 2>/dev/null | grep -q '"Started"'; then
+			return 0
+		fi
+		kill -0 "$monitor" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
+"$konseki" run --quiet --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
+monitor=$!
+if ! wait_until_watching; then
+	echo "konseki run does not watch:"
+	cat "$notes/tally"
+	exit 1
+fi
+mkdir "$place/files"
+"$generate" --dir "$place/files" --ledger "$notes/ledger" \
+	--operations "$operations" --seed "$seed"
