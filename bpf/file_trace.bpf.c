@@ -193,6 +193,7 @@ static __always_inline bool changes_names(__u8 kind)
 #define IORING_OP_RENAMEAT 35
 #define IORING_OP_UNLINKAT 36
 #define IORING_OP_LINKAT   39
+#define REQUEST_CQE_SKIP   (1u << 6)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -229,18 +230,23 @@ static __always_inline const struct io_kiocb *request_of_worker(const struct tas
 	return work ? (const void *)work - bpf_core_field_offset(struct io_kiocb, work) : NULL;
 }
 
-static __always_inline struct operation *operation_of_worker(const struct task_struct *worker, __u8 *kind)
+static __always_inline struct operation *operation_of_task(struct task_struct *task)
 {
-	const struct io_kiocb *request = request_of_worker(worker);
+	struct operation *op =
+		bpf_task_storage_get(&operations, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!op)
+		count_missed();
+	return op;
+}
+
+static __always_inline struct operation *operation_of_request(const struct io_kiocb *request)
+{
 	__u64 key = (__u64)request;
-	struct operation *op;
+	struct operation *op = bpf_map_lookup_elem(&requests, &key);
 	const void *blank;
 	__u32 zero = 0;
 
-	*kind = request ? request_kind(request) : NO_OPERATION;
-	if (!changes_names(*kind) || *kind == OPENAT2)
-		return NULL;
-	op = bpf_map_lookup_elem(&requests, &key);
 	if (op)
 		return op;
 	blank = bpf_map_lookup_elem(&blank_operation, &zero);
@@ -251,71 +257,7 @@ static __always_inline struct operation *operation_of_worker(const struct task_s
 	return bpf_map_lookup_elem(&requests, &key);
 }
 
-static __always_inline struct operation *operation_of_call(struct task_struct *task, __u8 *kind)
-{
-	struct operation *op;
-
-	*kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
-	if (!changes_names(*kind))
-		return NULL;
-	op = bpf_task_storage_get(&operations, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!op)
-		count_missed();
-	return op;
-}
-
-/* Every write to a file comes by here: most must leave soon. */
-static __always_inline int touched(const struct inode *inode)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct operation *op;
-	__u8 kind;
-
-	if (task->flags & PF_KTHREAD)
-		return 0;
-	op = task->flags & PF_IO_WORKER ? operation_of_worker(task, &kind)
-					: operation_of_call(task, &kind);
-	if (!op)
-		return 0;
-	op->kind = kind;
-	note(op, inode);
-	return 0;
-}
-
-SEC("tp_btf/inode_set_ctime_to_ts")
-int BPF_PROG(FILE_TOUCH__set, struct inode *inode)
-{
-	return touched(inode);
-}
-
-SEC("tp_btf/ctime_ns_xchg")
-int BPF_PROG(FILE_TOUCH__exchange, struct inode *inode)
-{
-	return touched(inode);
-}
-
-SEC("tp_btf/ctime_xchg_skip")
-int BPF_PROG(FILE_TOUCH__skip, struct inode *inode)
-{
-	return touched(inode);
-}
-
 /* --- telling */
-
-enum fate { SAME, GONE, MOVED };
-
-static __always_inline enum fate fate_of(const struct alias *alias, __u64 inode)
-{
-	const struct dentry *dentry = (const void *)alias->dentry;
-
-	if ((__u64)PEEK(dentry, d_inode) != inode || !PEEK(dentry, d_hash.pprev))
-		return GONE;
-	if ((__u64)PEEK(dentry, d_parent) != alias->parent ||
-	    (PEEK(dentry, d_name.hash) | (__u64)PEEK(dentry, d_name.len) << 32) !=
-		    alias->name_hash)
-		return MOVED;
-	return SAME;
-}
 
 static __always_inline void tell_came(struct mount_search *by, const struct touched *file,
 				      const struct dentry *dentry, __u32 how)
@@ -352,6 +294,106 @@ static __always_inline void tell_went(struct mount_search *by, const struct touc
 	by->sb = (const void *)file->sb;
 	find_mount(&e.place, by);
 	file_went(&e);
+}
+
+/* IOSQE_CQE_SKIP_SUCCESS: nobody will hear of the outcome, nor shall we. A deletion is told at once: when the
+ * change time of the file is set, nothing can stop it any more. Of other operations we cannot know what became
+ * of them; each touches its directory, and is counted there. */
+static __always_inline void touched_unanswered(struct task_struct *worker, const struct inode *inode,
+					       __u8 kind)
+{
+	struct mount_search by = {};
+	struct operation *op;
+
+	if (kind != UNLINK) {
+		if ((inode->i_mode & S_IFMT) == S_IFDIR)
+			count_missed();
+		return;
+	}
+	op = is_regular(inode) ? operation_of_task(worker) : NULL;
+	if (!op)
+		return;
+	op->file_count = 0;
+	note_file(op, inode);
+	if (op->files[0].alias_count)
+		tell_went(&by, &op->files[0], 0, KS_HOW_UNLINK);
+}
+
+static __always_inline void touched_by_worker(struct task_struct *worker, const struct inode *inode)
+{
+	const struct io_kiocb *request = request_of_worker(worker);
+	__u8 kind = request ? request_kind(request) : NO_OPERATION;
+	struct operation *op;
+
+	if (kind == NO_OPERATION)
+		return;
+	if (PEEK(request, flags) & REQUEST_CQE_SKIP) {
+		if (!is_ignored(worker))
+			touched_unanswered(worker, inode, kind);
+		return;
+	}
+	op = kind == OPENAT2 ? NULL : operation_of_request(request); /* an open shows by its file */
+	if (!op)
+		return;
+	op->kind = kind;
+	note(op, inode);
+}
+
+/* Every write to a file comes by here: most must leave soon. */
+static __always_inline int touched(const struct inode *inode)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct operation *op;
+	__u8 kind;
+
+	if (task->flags & PF_KTHREAD)
+		return 0;
+	if (task->flags & PF_IO_WORKER) {
+		touched_by_worker(task, inode);
+		return 0;
+	}
+	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
+	op = changes_names(kind) ? operation_of_task(task) : NULL;
+	if (!op)
+		return 0;
+	op->kind = kind;
+	note(op, inode);
+	return 0;
+}
+
+SEC("tp_btf/inode_set_ctime_to_ts")
+int BPF_PROG(FILE_TOUCH__set, struct inode *inode)
+{
+	return touched(inode);
+}
+
+SEC("tp_btf/ctime_ns_xchg")
+int BPF_PROG(FILE_TOUCH__exchange, struct inode *inode)
+{
+	return touched(inode);
+}
+
+SEC("tp_btf/ctime_xchg_skip")
+int BPF_PROG(FILE_TOUCH__skip, struct inode *inode)
+{
+	return touched(inode);
+}
+
+/* --- judging */
+
+enum fate { SAME, GONE, MOVED };
+
+static __always_inline enum fate fate_of(const struct alias *alias, __u64 inode)
+{
+	const struct dentry *dentry = (const void *)alias->dentry;
+
+	if ((__u64)PEEK(dentry, d_inode) != inode || !PEEK(dentry, d_hash.pprev))
+		return GONE;
+	if ((__u64)PEEK(dentry, d_parent) != alias->parent ||
+	    (PEEK(dentry, d_name.hash) | (__u64)PEEK(dentry, d_name.len) << 32) !=
+		    alias->name_hash)
+		return MOVED;
+	return SAME;
 }
 
 struct verdict {

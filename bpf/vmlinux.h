@@ -156,6 +156,7 @@ struct io_cmd_data { struct file *file; };
 struct io_kiocb {
 	union { struct io_cmd_data cmd; };
 	__u8 opcode;
+	__u64 flags;
 	struct io_cqe cqe;
 	struct io_ring_ctx *ctx;
 	struct io_wq_work work;
