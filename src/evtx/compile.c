@@ -751,6 +751,8 @@ int evtx_compile(struct evtx_compiler *c, const uint8_t *chunk, uint32_t at, uin
 			r = content_token(c, token);
 		}
 	}
+	if (r == 0 && c->strict && (!in_definition || c->at + 1 != c->end))
+		r = bad(c, "elements that nobody wrote");
 	if (r < 0)
 		return r;
 	*ret = (struct evtx_program){

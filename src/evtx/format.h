@@ -66,9 +66,3 @@ int evtx_chunk_data_ok(const uint8_t *chunk, const struct evtx_chunk_header *h);
 
 /* CRC-32 (zlib's) of more bytes, beginning with crc 0. */
 uint32_t evtx_crc(uint32_t crc, const void *bytes, size_t n);
-
-/* Makes a whole chunk out of what is left of a damaged one, in place: keeps records from the start as long
- * as each is intact (parsed to its end) and its id follows the one before, zeroes the rest, computes
- * header, tables and CRCs anew. The first record must have the id first_id, or when that is 0 one above
- * `above`. Returns the number of records kept; when that is 0 the whole chunk is zero. -ENOMEM. */
-int evtx_chunk_repair(uint8_t *chunk, uint64_t first_id, uint64_t above);

@@ -710,6 +710,12 @@ static void forget_chunk(struct evtx_reader *r)
 	r->fragment = 0;
 }
 
+void evtx_reader_forget(struct evtx_reader *r)
+{
+	forget_chunk(r);
+	drop_programs(r);
+}
+
 int evtx_reader_begin(struct evtx_reader *r, const uint8_t *chunk, struct err *e)
 {
 	struct evtx_chunk_header h;

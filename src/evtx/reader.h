@@ -73,3 +73,10 @@ const char *evtx_reader_xml(struct evtx_reader *r, size_t *length);
 #define EVTX_FAULT_DATA_CRC   2u
 #define EVTX_FAULT_RECORD     4u /* at least one record was left out */
 unsigned evtx_reader_faults(const struct evtx_reader *r); /* of the current chunk */
+
+/* Makes a whole chunk out of what is left of a damaged one of our own, in place: keeps records from the
+ * start as long as each is intact, could have been written by evtx_writer, and its id follows the one before;
+ * zeroes the rest, computes header, tables and CRCs anew. The first record must have the id first_id, or
+ * when that is 0 one above `above`. Returns the number of records kept; when that is 0 the whole chunk is
+ * zero. The reader is free for other use before and after. */
+int evtx_chunk_repair(struct evtx_reader *r, uint8_t *chunk, uint64_t first_id, uint64_t above);

@@ -69,6 +69,9 @@ struct evtx_reader {
 
 int evtx_hostile(struct evtx_reader *r); /* -EBADMSG: a record that makes more of itself than it is */
 
+/* Drops the chunk and all that is kept of earlier ones. */
+void evtx_reader_forget(struct evtx_reader *r);
+
 /* Reads the template instance at *at, which is moved behind it. */
 int evtx_instance_read(struct evtx_reader *r, uint32_t *at, uint32_t end, enum evtx_place place,
 		       struct evtx_instance *ret);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What a crash left of a chunk, made whole again. */
-#include <errno.h>
 #include <string.h>
 
 #include "reader_internal.h"
@@ -70,29 +69,39 @@ static void write_kept(uint8_t *chunk, const struct evtx_tables *tables, uint32_
 	evtx_chunk_header_write(&h, chunk);
 }
 
-int evtx_chunk_repair(uint8_t *chunk, uint64_t first_id, uint64_t above)
+/* Strict, and compiling every definition anew: the tables are made of what the compiler comes past. */
+static int read_kept(struct evtx_reader *r, uint8_t *chunk, uint32_t end, struct evtx_tables *tables,
+		     uint32_t *last, uint32_t *kept_end)
 {
-	uint32_t end = frames_end(chunk, first_id, above), kept_end = EVTX_CHUNK_HEADER, last = 0;
-	struct evtx_tables tables = { 0 }, found;
-	OWNED(evtx_reader) r = NULL;
+	struct evtx_tables found = *tables;
 	struct evtx_record rec;
 	int kept = 0;
 
-	if (evtx_reader_new(&r, NULL) < 0)
-		return -ENOMEM;
+	pretend_header(chunk, end);
+	evtx_reader_forget(r);
 	r->compiler.strict = true;
-	if (end > EVTX_CHUNK_HEADER) {
-		pretend_header(chunk, end);
-		evtx_reader_begin(r, chunk, NULL);
-	}
+	r->compiler.tables = &found;
+	evtx_reader_begin(r, chunk, NULL);
 	/* Names and templates of a record that breaks off half-way must not get into the tables. */
-	for (found = tables; r->compiler.tables = &found, evtx_reader_next(r, &rec, NULL) == 1;
-	     tables = found) {
-		last = rec.offset;
-		kept_end = r->at;
+	for (; evtx_reader_next(r, &rec, NULL) == 1 && rec.id == rec.header_id; *tables = found) {
+		*last = rec.offset;
+		*kept_end = r->at;
 		kept++;
 	}
+	r->compiler.strict = false;
+	r->compiler.tables = NULL;
+	evtx_reader_forget(r);
+	return kept;
+}
 
+int evtx_chunk_repair(struct evtx_reader *r, uint8_t *chunk, uint64_t first_id, uint64_t above)
+{
+	uint32_t end = frames_end(chunk, first_id, above), kept_end = EVTX_CHUNK_HEADER, last = 0;
+	struct evtx_tables tables = { 0 };
+	int kept = 0;
+
+	if (end > EVTX_CHUNK_HEADER)
+		kept = read_kept(r, chunk, end, &tables, &last, &kept_end);
 	if (kept)
 		write_kept(chunk, &tables, last, kept_end);
 	else

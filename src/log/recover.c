@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../base/le.h"
+#include "../evtx/reader.h"
 #include "log_internal.h"
 
 #define RECORD_ID   (EVTX_CHUNK_HEADER + 8u) /* of the first record of a chunk */
@@ -19,6 +20,12 @@ struct survey {
 	uint64_t second_id;
 	uint32_t used;
 	uint32_t last_record_offset; /* of the newest chunk */
+};
+
+/* What mending one slot after the other needs. */
+struct workshop {
+	uint8_t *chunk; /* EVTX_CHUNK_SIZE */
+	struct evtx_reader *reader;
 };
 
 /* *state is what evtx_chunk_header_read() says of it. */
@@ -103,9 +110,10 @@ static bool holds_something(const uint8_t *chunk, int state, uint64_t highest_id
 /* A chunk without a header one can believe. Its own first id is believed when the first record has it too
  * and no other chunk does; else its records must be newer than all others, as those of a chunk are whose
  * header did not reach the disk. What is left of an overwritten chunk is neither. */
-static int repair_headless(const struct log *l, uint32_t slot, uint8_t *chunk, uint64_t highest_id)
+static int repair_headless(const struct log *l, uint32_t slot, struct workshop *w, uint64_t highest_id)
 {
 	struct evtx_chunk_header h = { 0 };
+	uint8_t *chunk = w->chunk;
 	uint64_t first = le64_get(chunk + RECORD_ID);
 	bool known = true;
 	int r, kept;
@@ -115,7 +123,7 @@ static int repair_headless(const struct log *l, uint32_t slot, uint8_t *chunk, u
 		if (r < 0)
 			return r;
 	}
-	kept = evtx_chunk_repair(chunk, known ? 0 : first, highest_id);
+	kept = evtx_chunk_repair(w->reader, chunk, known ? 0 : first, highest_id);
 	if (kept <= 0)
 		return kept;
 	r = id_is_known(l, first + (uint64_t)kept - 1, slot, &known);
@@ -124,9 +132,10 @@ static int repair_headless(const struct log *l, uint32_t slot, uint8_t *chunk, u
 	return r < 0 ? r : known ? 0 : kept;
 }
 
-/* Verifies and mends one slot; the chunk buffer is the caller's. */
-static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verify, uint8_t *chunk)
+/* Verifies and mends one slot. */
+static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verify, struct workshop *w)
 {
+	uint8_t *chunk = w->chunk;
 	struct evtx_chunk_header h;
 	uint32_t before;
 	bool matters;
@@ -145,8 +154,8 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 
 	matters = holds_something(chunk, state, s->highest_id);
 	before = evtx_crc(0, chunk, EVTX_CHUNK_SIZE);
-	kept = state == 0 ? evtx_chunk_repair(chunk, h.first_id, 0) :
-			    repair_headless(l, slot, chunk, s->highest_id);
+	kept = state == 0 ? evtx_chunk_repair(w->reader, chunk, h.first_id, 0) :
+			    repair_headless(l, slot, w, s->highest_id);
 	if (kept < 0)
 		return kept;
 	if (evtx_crc(0, chunk, EVTX_CHUNK_SIZE) == before)
@@ -162,15 +171,18 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 static int mend(struct log *l, bool all, struct survey *s)
 {
 	OWNED_HEAP uint8_t *chunk = malloc(EVTX_CHUNK_SIZE);
+	OWNED(evtx_reader) reader = NULL;
+	struct workshop w = { chunk, NULL };
 	int r = survey_slots(l, s);
 
-	if (!chunk)
+	if (!chunk || evtx_reader_new(&reader, NULL) < 0)
 		return -ENOMEM;
+	w.reader = reader;
 	for (uint32_t slot = 0; slot < l->slots && r == 0; slot++)
 		r = check_slot(l, s, slot,
 			       all || (s->highest_id && (slot == s->newest ||
 							 (s->second_id && slot == s->second_newest))),
-			       chunk);
+			       &w);
 	return r < 0 ? r : survey_slots(l, s);
 }
 

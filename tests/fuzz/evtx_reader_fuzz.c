@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	/* What repair makes of it is whole. */
 	memcpy(repaired, chunk, sizeof(chunk));
-	if (evtx_chunk_repair(repaired, 0, 0) <= 0)
+	if (evtx_chunk_repair(reader, repaired, 0, 0) <= 0)
 		return 0;
 	if (evtx_chunk_header_read(repaired, &h) != 0 || !evtx_chunk_data_ok(repaired, &h))
 		abort();

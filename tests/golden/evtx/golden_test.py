@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -95,6 +96,14 @@ def strangers_agree_on_files_of_windows(folder):
         assert status == 0, (name, said)
 
 
+def assert_whole_for_libevtx(path):
+    """Returns the number of records."""
+    info = run('evtxinfo', path).decode()
+    assert re.search(r'Number of recovered records\s*: 0\n', info), info
+    assert 'corrupt' not in info.lower(), info
+    return int(re.search(r'Number of records\s*: ([0-9]+)\n', info).group(1))
+
+
 def strangers_agree_on_5000_random_events_of_ours(folder):
     path, json_path = os.path.join(folder, 'random.evtx'), os.path.join(folder, 'random.json')
     run(MAKE_LOG, path, '5000', '1')
@@ -102,10 +111,23 @@ def strangers_agree_on_5000_random_events_of_ours(folder):
         f.write(run(DUMP, path))
     status, said = compare_with_strangers(path, json_path)
     assert status == 0, said
-    info = run('evtxinfo', path).decode()
-    assert re.search(r'Number of records\s*: 5000\n', info), info
-    assert re.search(r'Number of recovered records\s*: 0\n', info), info
-    assert 'corrupt' not in info.lower(), info
+    assert assert_whole_for_libevtx(path) == 5000
+
+
+def a_log_is_whole_for_strangers_after_its_writer_was_killed(folder):
+    for attempt in range(5):
+        path = os.path.join(folder, f'killed{attempt}.evtx')
+        with subprocess.Popen([MAKE_LOG, path, '1000000000', str(attempt)]) as writer:
+            while not os.path.exists(path) or os.stat(path).st_blocks < 300:
+                assert writer.poll() is None
+                time.sleep(0.001)
+            time.sleep(attempt * 0.002)
+            writer.kill()
+        run(MAKE_LOG, path, '0')  # opening recovers
+        records = read_json(path)
+        assert [r['System']['EventRecordID'] for r in records] == list(range(1, len(records) + 1))
+        assert assert_whole_for_libevtx(path) == len(records) > 0
+        os.unlink(path)
 
 
 def one_changed_character_does_not_escape_the_comparison(folder):
@@ -128,6 +150,7 @@ TESTS = [
     xml_and_fields_say_the_same,
     strangers_agree_on_files_of_windows,
     strangers_agree_on_5000_random_events_of_ours,
+    a_log_is_whole_for_strangers_after_its_writer_was_killed,
     one_changed_character_does_not_escape_the_comparison,
 ]
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* make_log FILE COUNT SEED: a log of so many random events, all types, all kinds of values.
+/* make_log FILE COUNT SEED: appends so many random events, all types, all kinds of values.
  * make_log FILE example: the example of docs/formats/evtx.md, byte for byte. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,7 +86,7 @@ static int make_example(int fd)
 
 int main(int argc, char **argv)
 {
-	int fd = argc > 2 ? open(argv[1], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+	int fd = argc > 2 ? open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
 
 	if (fd < 0) {
 		fprintf(stderr, "usage: make_log FILE COUNT SEED | FILE example\n");
