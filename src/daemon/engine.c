@@ -407,10 +407,11 @@ static void configure(struct engine *g, const struct order *o)
 		log_error(g, "RESTART", g->start->gap);
 	if (!first || g->announce)
 		log_own(g, 16, (const char *const[]){ o->name, hash });
-	order_answer(g->start->orders, 0, "");
+	/* Answered only then: who changed the rules may rely on what they ask for being seen. */
 	want_what_rules_can_keep(g);
 	if (first && g->announce)
 		log_state_change(g, "Started");
+	order_answer(g->start->orders, 0, "");
 }
 
 static void report(struct engine *g)

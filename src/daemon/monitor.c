@@ -24,6 +24,7 @@
 #include "privilege.h"
 
 #define PULSE_MS    1000
+#define AT_ONCE      64 /* messages of one sender: then the others have their turn */
 #define LAST_WAIT_MS 30000 /* for an engine that drains its last records though nobody supervises us */
 
 /* --- the log file */
@@ -384,8 +385,8 @@ static void read_orders_answers(struct monitor *m)
 	struct message a;
 	int r;
 
-	while (m->orders >= 0 &&
-	       (r = message_receive_answer(m->orders, PARTY_MONITOR_ORDERING, &a)) != 0) {
+	for (unsigned n = 0; n < AT_ONCE && m->orders >= 0 &&
+			     (r = message_receive_answer(m->orders, PARTY_MONITOR_ORDERING, &a)) != 0; n++) {
 		if (r == -EPIPE) {
 			engine_gone(m);
 		} else if (r == 1 && a.head.kind == (COMMAND_STATUS | MESSAGE_ANSWER)) {
@@ -403,7 +404,8 @@ static void read_asks(struct monitor *m)
 	struct message request;
 	int r;
 
-	while (m->ask >= 0 && (r = message_receive(m->ask, &m->asks, &request)) != 0) {
+	for (unsigned n = 0; n < AT_ONCE && m->ask >= 0 &&
+			     (r = message_receive(m->ask, &m->asks, &request)) != 0; n++) {
 		OWNED_FD fd = -1;
 
 		if (r == -EPIPE) {

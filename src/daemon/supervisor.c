@@ -242,18 +242,14 @@ static unsigned deaths_within(const struct child *c, uint64_t span_ms)
 static void describe_death(struct child *c, int status)
 {
 	char when[24];
-	int n;
 
 	utc_text(now_utc_ns(), when);
-	n = snprintf(c->fate, sizeof(c->fate), "The %s ", c->name);
 	if (WIFSIGNALED(status))
-		snprintf(c->fate + n, sizeof(c->fate) - (size_t)n,
-			 "was killed by signal %d (%s) at %s and started again", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)), when);
+		snprintf(c->fate, sizeof(c->fate), "The %s was killed by signal %d (%s) at %s", c->name,
+			 WTERMSIG(status), strsignal(WTERMSIG(status)), when);
 	else
-		snprintf(c->fate + n, sizeof(c->fate) - (size_t)n,
-			 "ended with status %d at %s and was started again", WEXITSTATUS(status),
-			 when);
+		snprintf(c->fate, sizeof(c->fate), "The %s ended with status %d at %s", c->name,
+			 WEXITSTATUS(status), when);
 }
 
 /* Decides whether and when it is started again. */
@@ -263,12 +259,13 @@ static void plan_restart(struct supervisor *v, struct child *c)
 
 	c->deaths_ms[c->deaths++ % DEATHS_MAX] = now_ms();
 	if (deaths_within(c, DEATHS_SPAN_MS) == DEATHS_MAX) {
-		snprintf(why, sizeof(why), "the %s died %u times within %u minutes: %s", c->name,
-			 DEATHS_MAX, DEATHS_SPAN_MS / 60000, c->fate);
+		snprintf(why, sizeof(why), "%u deaths of the %s within %u minutes: %s", DEATHS_MAX,
+			 c->name, DEATHS_SPAN_MS / 60000, c->fate);
 		give_up(v, 1, why);
 		return;
 	}
 	v->restarts++;
+	strncat(c->fate, "; another one was started", sizeof(c->fate) - strlen(c->fate) - 1);
 	c->start_ms = now_ms() + restart_delay_ms(deaths_within(c, LATELY_MS));
 	fprintf(stderr, "konseki: %s\n", c->fate);
 }
@@ -286,11 +283,11 @@ static void engine_died(struct supervisor *v, int status)
 		v->reason_until_ms = now_ms() + REASON_WAIT_MS;
 		return;
 	}
-	/* An engine that dies again before it could write the first one's fate writes that one's. */
+	plan_restart(v, &v->engine);
+	v->held.start.announce = 0;
+	/* The next one writes it down; if that one dies before it could, the first one's fate still counts. */
 	if (v->engine_ready || !*v->held.start.gap)
 		snprintf(v->held.start.gap, sizeof(v->held.start.gap), "%s", v->engine.fate);
-	v->held.start.announce = 0;
-	plan_restart(v, &v->engine);
 }
 
 static void monitor_died(struct supervisor *v, int status)
