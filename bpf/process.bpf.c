@@ -113,8 +113,10 @@ static __always_inline bool is_first_to_tell(const struct ks_who *who, const str
 	struct process_key key = { .start_ns = who->start_ns, .tgid = who->tgid };
 	__u32 one = 1;
 
-	return task->signal->nr_threads == 1 ||
-	       bpf_map_update_elem(&ended, &key, &one, BPF_NOEXIST) == 0;
+	/* Alone by now, or always: of two, the first may be gone already when the second comes. */
+	if (task->signal->nr_threads == 1)
+		return !bpf_map_lookup_elem(&ended, &key);
+	return bpf_map_update_elem(&ended, &key, &one, BPF_NOEXIST) == 0;
 }
 
 /* As wait(2) shows it: what exit_group() or the fatal signal left for all, else what the leader left. */
