@@ -45,6 +45,8 @@ SUITES = [
     ('behaviours-6.1-no-bpf-lsm', tap(PYTHON, 'tests/vm/behave.py', '6.1', 'lsm=lockdown,yama'), 900),
     ('behaviours-6.12', tap(PYTHON, 'tests/vm/behave.py', '6.12'), 900),
     ('truth', tap('tests/truth/run.sh', BUILD), 600),
+    ('truth-6.1', tap(PYTHON, 'tests/truth/guest.py', '6.1'), 900),
+    ('truth-6.12', tap(PYTHON, 'tests/truth/guest.py', '6.12'), 900),
     ('systemd', tap(PYTHON, 'tests/vm/systemd.py'), 900),
     ('refusals', tap(PYTHON, 'tests/vm/refusals.py'), 600),
 ]
@@ -59,6 +61,7 @@ class Result:
     def __init__(self):
         self.passed = self.skipped = 0
         self.failures = []
+        self.output = ''  # what there is to read about the failures
 
     def fail(self, why):
         self.failures.append(why)
@@ -132,6 +135,7 @@ def run_meson(name, directory, setup, log, seconds):
     for step in steps:
         if run_logged(step, log, seconds) != 0:
             result.fail(f'{name}: {" ".join(step)} failed')
+            result.output = read_text(log)
             return result
 
     log_base = os.path.join(directory, 'meson-logs', 'suites')
@@ -143,6 +147,7 @@ def run_meson(name, directory, setup, log, seconds):
         result.fail(f'{name}: did not end within {seconds} s')
     if not os.path.exists(log_base + '.json'):
         result.fail(f'{name}: meson test wrote no log')
+        result.output = read_text(log)
         return result
     with open(log_base + '.json', encoding='utf-8') as f:
         for line in f:
@@ -156,6 +161,7 @@ def run_meson(name, directory, setup, log, seconds):
 def count_meson_test(result, name, test):
     """One test of meson's log: its TAP lines if it printed any, else it counts as one."""
     output = test.get('stdout') or ''
+    failed_before = len(result.failures)
     if re.search(r'^(not )?ok\b', output, re.M):
         result.read_tap(name, output, test['result'] == 'OK')
     elif test['result'] == 'OK':
@@ -164,6 +170,8 @@ def count_meson_test(result, name, test):
         result.skipped += 1
     else:
         result.fail(f'{name}: {test["result"]}')
+    if len(result.failures) > failed_before:
+        result.output += f'--- {name}\n{output}{test.get("stderr") or ""}'
 
 
 def run_tap(name, command, log, seconds):
@@ -172,6 +180,7 @@ def run_tap(name, command, log, seconds):
     if status is None:
         result.fail(f'{name}: did not end within {seconds} s')
     result.read_tap(name, read_text(log), status == 0)
+    result.output = read_text(log)
     return result
 
 
@@ -184,7 +193,7 @@ def run_suite(name, what, seconds):
     else:
         result = run_tap(name, what['command'], log, seconds)
     if result.failures:
-        print(read_text(log), end='')
+        print(result.output, end='')
         for failure in result.failures:
             print(f'not ok - {failure}')
     print(f'{name}: {result.passed} passed, {len(result.failures)} failed, {result.skipped} skipped '
