@@ -42,7 +42,7 @@ class Libevtx:
     def skips(record):
         """A string that is nothing but one character which XML escapes makes evtxexport leave out the
         record from its XML. Its text form has it."""
-        return any(value in ('<', '>', '&', '"', "'") for value in record['EventData'].values())
+        return any(value in ('<', '>', '&') for value in record['EventData'].values())
 
     @staticmethod
     def skipped_differences(path, records):
