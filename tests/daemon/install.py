@@ -149,7 +149,7 @@ def an_upgrade_keeps_rules_and_log_and_says_so(folder):
     expected.append(execute(wanted, 'two'))
     eventually(lambda: log().executed(wanted) == expected, 'the event')
     assert log().executed(unwanted) == []
-    assert log().states() == ['Started', 'Stopped', 'Started']
+    eventually(lambda: log().states() == ['Started', 'Stopped', 'Started'], 'the second start in the file')
     assert must(KONSEKI, '-c').stdout.count("'/wanted'") == 1
 
 
@@ -213,12 +213,13 @@ def a_damaged_installation_can_be_forced_off(folder):
 @afterwards_removed
 def a_damaged_installation_is_mended_by_another(folder):
     now = installed()
+    eventually(lambda: log().states() == ['Started'], 'the first event in the file')
     for pid in (now['supervisor'], now['monitor'], now['engine']):
         os.kill(pid, signal.SIGKILL)
     os.unlink(INSTALLED)
     shutil.rmtree('/etc/konseki')
     installed()
-    assert any('not watching from' in text for text in log().reports())
+    eventually(lambda: any('not watching from' in text for text in log().reports()), 'the gap in the file')
 
 
 @afterwards_removed
