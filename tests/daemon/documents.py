@@ -67,7 +67,26 @@ def figures_are_those_of_the_source():
         'eight deaths within ten minutes' in DOCUMENT
 
 
-TESTS = [every_message_stands_in_the_document, every_capability_stands_in_the_document,
+def every_setting_stands_in_file_and_man_page():
+    """Each with its section before it; the shipped file shows the defaults as comments."""
+    source = re.findall(r'\{ "([a-z]+)", "([a-z-]+)", offsetof', read('src/daemon/settings.c'))
+    shipped, manual = read('packaging/konseki.conf'), read('docs/man/konseki.conf.5')
+    assert len(source) > 2
+    for section, name in source:
+        assert re.search(rf'\[{section}\][^[]*^;{name} = ', shipped, re.M), f'konseki.conf: [{section}] {name}'
+        assert re.search(rf'\[{section}\][^[]*^\.It Cm {name}$', manual, re.M), f'konseki.conf.5: [{section}] {name}'
+    assert set(re.findall(r'^;([a-z-]+) = ', shipped, re.M)) == {name for _, name in source}
+
+
+def every_member_of_the_status_is_told():
+    members = set(re.findall(r'\\"(\w+)\\":', read('src/daemon/status.c'))) | \
+        set(re.findall(r'print_member\("(\w+)"', read('src/daemon/status.c')))
+    told = set(re.findall(r'`(\w+)`', read('docs/formats/status.md')))
+    assert len(members) > 20 and members <= told, members - told
+
+
+TESTS = [every_setting_stands_in_file_and_man_page, every_member_of_the_status_is_told,
+         every_message_stands_in_the_document, every_capability_stands_in_the_document,
          figures_are_those_of_the_source]
 
 
