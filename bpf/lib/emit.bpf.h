@@ -9,6 +9,8 @@
 #include "task.bpf.h"
 
 /* Sizes are set by the loader. */
+const volatile __u64 ring_process_eighth = 0, ring_events_eighth = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -109,9 +111,9 @@ static __always_inline void *ring_of(__u32 type)
 /* The reader looks by a timer; it is woken earlier only when an eighth of the ring is waiting. */
 static __always_inline __u64 wake_up(void *ring)
 {
-	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 8
-		       ? BPF_RB_FORCE_WAKEUP
-		       : BPF_RB_NO_WAKEUP;
+	__u64 eighth = ring == &ring_process ? ring_process_eighth : ring_events_eighth;
+
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > eighth ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* Counts first, then numbers: a record that is lost after this leaves a gap in the sequence. */

@@ -94,7 +94,8 @@ static __always_inline __u64 cred_cap_effective(const struct cred *cred)
 #define INODE_BIRTH(inode, type, member, time)                                                     \
 	({                                                                                         \
 		const struct type *outer_ = INODE_OUTER(inode, type, member);                      \
-		bpf_core_field_exists(outer_->time) ? TIMESPEC_NS(BPF_CORE_READ, outer_, time) : 0;               \
+		bpf_core_field_exists(outer_->time) ? TIMESPEC_NS(BPF_CORE_READ, outer_, time)     \
+						    : 0;                                           \
 	})
 
 static __always_inline __u64 btrfs_birth_ns(const struct inode *inode)

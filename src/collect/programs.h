@@ -69,7 +69,9 @@ static const struct {
 	{ KS_FILE_DELETE_DETECTED, "FILE_UNLINK__done", "function exits of unlink and rename" },
 	{ KS_FILE_DELETE_DETECTED, "FILE_TOUCH__set",
 	  "tracepoints of system call exit and inode change time" },
-	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive", "socket states, exit of accept, functions of UDP" },
-	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__ingress", "socket states, exit of accept, packets of UDP" },
+	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive",
+	  "socket states, exit of accept, functions of UDP" },
+	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",
+	  "socket states, exit of accept, packets of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 };

@@ -91,7 +91,7 @@ static int check_kernel(struct err *e)
 		return err_set(e, ENOTSUP, "kernel release '%s' is not understood", u.release);
 	if (major < 5 || (major == 5 && minor < 17))
 		return err_set(e, EBADMSG,
-			       "this kernel is %s; konseki needs Linux 5.17 or newer (Debian 12 or newer has it)",
+			       "this kernel is %s; konseki needs Linux 5.17 or newer, as Debian 12 has it",
 			       u.release);
 	return 0;
 }
@@ -243,6 +243,8 @@ static int size_maps(const struct sensor *s, struct sensor_bpf *skeleton)
 	if (r == 0)
 		r = bpf_map__set_max_entries(map_of(skeleton, MAP_RING_EVENTS),
 					     s->ring_bytes[KS_RING_EVENTS]);
+	skeleton->rodata->ring_process_eighth = s->ring_bytes[KS_RING_PROCESS] / 8;
+	skeleton->rodata->ring_events_eighth = s->ring_bytes[KS_RING_EVENTS] / 8;
 	if (r == 0)
 		r = bpf_map__set_max_entries(map_of(skeleton, MAP_COUNTERS), s->cpus);
 	if (r == 0)

@@ -55,7 +55,8 @@ void sensor_handles(const struct sensor *s, struct sensor_handles *h);
 
 /* Every descriptor that keeps the sensor alive, borrowed: whoever holds a duplicate of all of them keeps
  * the kernel programs attached though this process dies. Returns how many; at most SENSOR_FDS_MAX. After
- * sensor_attach() and after each sensor_want() they are others: ask and hand them over again. -errno on failure. */
+ * sensor_attach() and after each sensor_want() they are others: ask and hand them over again. -errno on
+ * failure. */
 #define SENSOR_FDS_MAX 128
 int sensor_descriptors(struct sensor *s, int fds[SENSOR_FDS_MAX]);
 /* A sensor that a former process made, from duplicates in the order of sensor_descriptors(). The caller's
