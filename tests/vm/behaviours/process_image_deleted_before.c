@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The file is deleted before it is executed, through a descriptor.
+/* The file is deleted before it is executed, through a descriptor. It stays for a second: kernels such as 6.1 tell fanotify
+ * nothing of a file that is executed by descriptor alone (do_open_execat() there skips an empty name), so that it
+ * can only be read while the process lives, as a memory file.
  *
  * judges 1 5
  * expect 1 CommandLine=$image
@@ -23,8 +25,10 @@ static void execute_deleted(void)
 void behave(int argc, char **argv)
 {
 	(void)argv;
-	if (argc > 1)
+	if (argc > 1) {
+		sleep(1);
 		return;
+	}
 	copy_self("gone", "gone");
 	say("child", "%d", child(execute_deleted));
 }
