@@ -28,6 +28,7 @@
 
 #define BATCH       4096u     /* records between two looks at the clock and the orders */
 #define SECOND_NS   1000000000u
+#define MINUTE_NS   (60u * (uint64_t)SECOND_NS)
 #define CONFIG_MAX  (16u << 20)
 #define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */
 
@@ -49,6 +50,8 @@ struct engine {
 	bool announce;
 	bool stopping;
 	bool log_failing;
+	bool disk_full;           /* as the log was last told to be */
+	uint64_t disk_full_ns;    /* when it was told */
 	uint64_t now_ns;          /* CLOCK_BOOTTIME */
 	uint64_t ticked_ns;
 	uint64_t loss_since_ns;   /* when the latest loss report was made */
@@ -335,6 +338,20 @@ static void declare_losses(struct engine *g)
 	}
 }
 
+/* A full disk does not stop the log, but it shortens what it remembers: that is told too, and again and again,
+ * since what was told is overwritten like the rest. */
+static void declare_disk(struct engine *g)
+{
+	bool full = log_disk_full(g->log);
+
+	if (full == g->disk_full && (!full || g->now_ns - g->disk_full_ns < MINUTE_NS))
+		return;
+	g->disk_full = full;
+	g->disk_full_ns = g->now_ns;
+	log_error(g, "LOG", full ? "The disk is full: the log cannot grow and overwrites its oldest records"
+				 : "The disk has room again: the log grows");
+}
+
 /* --- orders */
 
 static bool record_wanted(const struct ruleset *rules, unsigned record)
@@ -526,6 +543,7 @@ static void tick(struct engine *g)
 
 	enrich_tick(g->enrich, g->now_ns, offset);
 	declare_losses(g);
+	declare_disk(g);
 	g->ticked_ns = g->now_ns;
 }
 

@@ -88,7 +88,8 @@ static int choose_slot(struct log *l, uint32_t *slot)
 		return 0;
 	if (next < l->limit) {
 		r = grow(l);
-		if (r == 0 || !is_full(r) || l->slots == 0)
+		l->disk_full = is_full(r);
+		if (!l->disk_full || l->slots == 0)
 			return r;
 	}
 	*slot = 0;
@@ -257,6 +258,7 @@ void log_state_get(const struct log *l, struct log_state *s)
 		.next_id = l->next_id,
 		.size = slot_offset(l->slots),
 		.size_max = l->size_max,
+		.disk_full = l->disk_full,
 		.newest_utc_ns = l->newest_utc_ns,
 		.dropped_chunks = l->dropped_chunks,
 		.recovered_records = l->recovered_records,
@@ -266,6 +268,11 @@ void log_state_get(const struct log *l, struct log_state *s)
 		s->first_id = evtx_writer_first_id(l->writer);
 		s->oldest_utc_ns = l->newest_utc_ns;
 	}
+}
+
+bool log_disk_full(const struct log *l)
+{
+	return l->disk_full;
 }
 
 int log_close(struct log *l, struct err *e)

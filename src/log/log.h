@@ -26,6 +26,7 @@ struct log_state {
 	uint64_t size_max;
 	uint64_t oldest_utc_ns;
 	uint64_t newest_utc_ns;
+	bool disk_full; /* the file could not grow: the oldest records give way before their time */
 	uint64_t dropped_chunks; /* by recovery */
 	uint64_t recovered_records; /* kept by recovery from a torn chunk */
 };
@@ -49,6 +50,7 @@ int log_append(struct log *l, const struct event *ev, uint64_t *id);
 int log_flush(struct log *l, int sync);
 
 void log_state_get(const struct log *l, struct log_state *s);
+bool log_disk_full(const struct log *l); /* the same as in the state, without reading the file */
 
 /* Seals the last chunk, writes final header values, clears the dirty flag. */
 int log_close(struct log *l, struct err *e);

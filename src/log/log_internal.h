@@ -15,6 +15,7 @@ struct log {
 	uint64_t size_max;
 	uint32_t limit;       /* slots the file may have */
 	uint32_t slots;       /* slots it has */
+	bool disk_full;       /* it could not grow when it had to */
 	uint32_t used;        /* slots that hold or held a chunk: 0 to used - 1 */
 	uint32_t slot;        /* of the chunk being written, */
 	bool slot_ready;      /* once it is empty and in the file */

@@ -340,7 +340,10 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
     try:
         konseki = Run(folder, log=small + '/log.evtx')
         fill(small + '/ballast')
-        expected = execute(marked, 2500)
+        expected = execute(marked, 700)
+        eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
+                   'the log tells that it cannot grow')
+        expected += execute(marked, 1800, 700)
         assert alive(konseki.engine)
         os.unlink(small + '/ballast')
         expected += execute(marked, 20, 2500)
