@@ -21,6 +21,8 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+import vm
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get('KONSEKI_BUILD', os.path.join(ROOT, 'build'))
@@ -285,13 +287,18 @@ def copy_programs(directory):
 def record_here(scratch):
     out, work, programs = (os.path.join(scratch, name) for name in ('out', 'work', 'programs'))
     copy_programs(programs)
-    status = subprocess.run([os.path.join(HERE, 'record.sh'), KONSEKI, programs, work, out],
-                            stdin=subprocess.DEVNULL, check=False).returncode
+    recorder = subprocess.Popen([os.path.join(HERE, 'record.sh'), KONSEKI, programs, work, out],
+                                stdin=subprocess.DEVNULL)
+    try:
+        status = recorder.wait()
+    except BaseException:
+        recorder.terminate()  # it stops what it started
+        recorder.wait()
+        raise
     return Recording(out, programs) if status == 0 else None
 
 
 def record_in_guest(scratch, name, option):
-    import vm
     out, programs = (os.path.join(scratch, name) for name in ('out', 'programs'))
     copy_programs(programs)
     guest = vm.Guest(f'export BEHAVIOUR_MANY={EMULATED_MANY}\n'
