@@ -231,7 +231,7 @@ static char *put_hex(char *to, const uint8_t *bytes, unsigned n)
 
 static char *put_name(char *out, char *to, const char *name)
 {
-	return to + sprintf(to, "%s%s=", to == out ? "" : ",", name);
+	return to + snprintf(to, 16, "%s%s=", to == out ? "" : ",", name);
 }
 
 static int begin(struct hashes *h, unsigned selected)

@@ -118,14 +118,14 @@ static char *put_filetime(char *p, uint64_t filetime)
 	struct tm tm = { 0 };
 
 	gmtime_r(&t, &tm);
-	return p + sprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d.%07u00Z", tm.tm_year + 1900, tm.tm_mon + 1,
+	return p + snprintf(p, TEXT_ROOM_SMALL, "%04d-%02d-%02dT%02d:%02d:%02d.%07u00Z", tm.tm_year + 1900, tm.tm_mon + 1,
 			   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 			   (unsigned)(filetime % 10000000u));
 }
 
 static char *put_systemtime(char *p, const uint8_t *b)
 {
-	return p + sprintf(p, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", le16_get(b), le16_get(b + 2),
+	return p + snprintf(p, TEXT_ROOM_SMALL, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", le16_get(b), le16_get(b + 2),
 			   le16_get(b + 6), le16_get(b + 8), le16_get(b + 10), le16_get(b + 12),
 			   le16_get(b + 14));
 }
@@ -156,7 +156,7 @@ static char *put_float(char *p, const uint8_t *b)
 	float f;
 
 	memcpy(&f, &bits, sizeof(f));
-	return p + sprintf(p, "%.9g", (double)f);
+	return p + snprintf(p, TEXT_ROOM_SMALL, "%.9g", (double)f);
 }
 
 static char *put_double(char *p, const uint8_t *b)
@@ -165,7 +165,7 @@ static char *put_double(char *p, const uint8_t *b)
 	double d;
 
 	memcpy(&d, &bits, sizeof(d));
-	return p + sprintf(p, "%.17g", d);
+	return p + snprintf(p, TEXT_ROOM_SMALL, "%.17g", d);
 }
 
 static char *put_guid(char *p, const uint8_t *b)
