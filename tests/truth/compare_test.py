@@ -13,6 +13,7 @@ COMPARE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'compare.py')
 SECOND = 1_795_490_057  # 2026-11-24T03:14:17Z
 GENERATOR, ROOT = '/t/generate', '/t/dir'
 MAIN, CHILD = 500, 501
+STATUS = {'kernel': 'full'}
 
 
 def at(ms):
@@ -34,6 +35,8 @@ LEDGER = [
     operation(3, 'connect', MAIN, 300, 301, protocol='tcp', initiated=1, source='127.0.0.1',
               source_port=4000, destination='127.0.0.1', destination_port=80),
     operation(5, 'the generator', MAIN, 0, 0, image=GENERATOR),
+    {'bind': ROOT + '/bind', 'also': ROOT + '/bound'},
+    operation(26, 'unlink', MAIN, 390, 391, path=ROOT + '/bind/x'),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -68,52 +71,64 @@ LOG = [
     connection(6),
     record(7, 11, 350, 77, TargetFilename='/var/elsewhere'),
     record(8, 5, 399, MAIN),
+    record(9, 26, 390, MAIN, TargetFilename=ROOT + '/bind/x'),
 ]
-TALLY = {1: [2, 0, 2, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 11: [5, 3, 2, 0], 26: [1, 0, 1, 0]}
+TALLY = {1: [2, 0, 2, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
 
 
 def set_data(index, **values):
-    return lambda ledger, log, tally: log[index]['EventData'].update(values)
+    return lambda ledger, log, tally, status: log[index]['EventData'].update(values)
 
 
 def drop(index):
-    def change(ledger, log, tally):
+    def change(ledger, log, tally, status):
         del log[index]
     return change
 
 
 def add(new):
-    return lambda ledger, log, tally: log.append(new)
+    return lambda ledger, log, tally, status: log.append(new)
 
 
 def set_tally(number, row):
-    return lambda ledger, log, tally: tally.update({number: row})
+    return lambda ledger, log, tally, status: tally.update({number: row})
 
 
-def change_time(ledger, log, tally):
+def change_time(ledger, log, tally, status):
     log[2]['System']['TimeCreated'] = '2026-11-24T03:14:18.500000000Z'
     ledger[2]['until'] = at(500)
 
 
-def cut_ledger(ledger, log, tally):
+def cut_ledger(ledger, log, tally, status):
     ledger.pop()
 
 
-def shuffle(ledger, log, tally):
+def shuffle(ledger, log, tally, status):
     log.reverse()
+
+
+def other_path_of_a_mount(ledger, log, tally, status):
+    log[8]['EventData']['TargetFilename'] = ROOT + '/bound/x'
+
+
+def the_same_on_tracepoints(ledger, log, tally, status):
+    other_path_of_a_mount(ledger, log, tally, status)
+    status['kernel'] = 'tracepoints'
 
 
 # What is changed; what must then be said, None if nothing.
 CASES = [
-    ('a log that fits passes', lambda ledger, log, tally: None, None),
+    ('a log that fits passes', lambda ledger, log, tally, status: None, None),
     ('the newest record may come first', shuffle, None),
     ('a record that is missing', drop(1), '1 times FileCreate: each operation is in the log'),
-    ('a missing deletion', drop(2), '1 times FileDeleteDetected: each'),
+    ('a missing deletion', drop(2), '2 times FileDeleteDetected: each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
-    ('a record twice', add(record(9, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),
+    ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),
     ('another path', set_data(1, TargetFilename=ROOT + '/\\xFE'), '1 times FileCreate: each'),
-    ('a file of ours by a stranger', add(record(9, 26, 350, 77, TargetFilename=NAME)), 'without an operation'),
+    ('a file of ours by a stranger', add(record(10, 26, 350, 77, TargetFilename=NAME)), 'without an operation'),
+    ('the other path of a bind mount', other_path_of_a_mount, '2 times FileDeleteDetected: each'),
+    ('the same on a tracepoint-only kernel passes', the_same_on_tracepoints, None),
     ('another process', set_data(1, ProcessId=77), '1 times FileCreate: each'),
     ('another image', set_data(1, Image='/bin/other'), '1 times FileCreate: each'),
     ('another user', set_data(4, User='root'), '2 times ProcessTerminate: each'),
@@ -128,13 +143,13 @@ CASES = [
     ('a tally that does not add up', set_tally(11, [5, 2, 2, 0]), 'produced = filtered'),
     ('a loss', set_tally(11, [6, 3, 2, 1]), 'nothing was lost'),
     ('a tally of more than the log holds', set_tally(11, [6, 3, 3, 0]), 'as the tally says'),
-    ('no tally', lambda ledger, log, tally: tally.clear(), 'produced = filtered'),
-    ('a gap of record ids', lambda ledger, log, tally: log[0]['System'].update(EventRecordID=0), 'no gap'),
+    ('no tally', lambda ledger, log, tally, status: tally.clear(), 'produced = filtered'),
+    ('a gap of record ids', lambda ledger, log, tally, status: log[0]['System'].update(EventRecordID=0), 'no gap'),
     ('a ledger cut short', cut_ledger, 'the ledger is whole'),
 ]
 
 
-def compare(ledger, log, tally):
+def compare(ledger, log, tally, status):
     with tempfile.TemporaryDirectory() as directory:
         def put(name, text):
             path = os.path.join(directory, name)
@@ -147,7 +162,8 @@ def compare(ledger, log, tally):
                   for number, row in tally.items()]
         run = subprocess.run(
             [sys.executable, COMPARE, '--ledger', put('ledger', '\n'.join(map(json.dumps, ledger))),
-             '--log', put('log', '\n'.join(map(json.dumps, log))), '--tally', put('tally', '\n'.join(lines))],
+             '--log', put('log', '\n'.join(map(json.dumps, log))), '--tally', put('tally', '\n'.join(lines)),
+             '--status', put('status', json.dumps(status))],
             stdout=subprocess.PIPE, text=True, check=False)
     failures = [line for line in run.stdout.splitlines() if line.startswith('not ok')]
     return run.returncode, failures, run.stdout
@@ -156,7 +172,7 @@ def compare(ledger, log, tally):
 def main():
     failed = 0
     for number, (name, change, wanted) in enumerate(CASES, 1):
-        case = copy.deepcopy((LEDGER, LOG, TALLY))
+        case = copy.deepcopy((LEDGER, LOG, TALLY, STATUS))
         change(*case)
         status, failures, output = compare(*case)
         good = (status == 0 and not failures if wanted is None else

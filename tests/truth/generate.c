@@ -305,10 +305,14 @@ static void add_overlay(struct actor *a, struct worker *w)
 
 static void add_mounts(struct actor *a, struct worker *w)
 {
-	char bound[PATH_MAX];
+	char bound[PATH_MAX], also[PATH_MAX];
+	struct area *bind;
 
 	make_beside(bound, w, "bound");
-	MUST(mount(bound, add_area(w, "bind")->access, NULL, MS_BIND, NULL));
+	bind = add_area(w, "bind");
+	MUST(mount(bound, bind->access, NULL, MS_BIND, NULL));
+	path_join(also, w->home.report, "bound");
+	ledger_bind_mount(bind->report, also);
 	MUST(mount("tmpfs", add_area(w, "tmpfs")->access, "tmpfs", 0, "mode=700"));
 	add_overlay(a, w);
 }

@@ -55,7 +55,8 @@ def compare(label, directory):
                             stdout=subprocess.PIPE)
     done = subprocess.run([sys.executable, os.path.join(HERE, 'compare.py'), '--label', label + ': ',
                            '--ledger', os.path.join(directory, 'ledger'), '--log', '-',
-                           '--tally', os.path.join(directory, 'tally')], stdin=view.stdout, check=False)
+                           '--tally', os.path.join(directory, 'tally'),
+                           '--status', os.path.join(directory, 'status')], stdin=view.stdout, check=False)
     view.stdout.close()
     return view.wait() == 0 and done.returncode == 0
 

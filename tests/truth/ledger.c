@@ -114,6 +114,17 @@ void ledger_begin(const struct actor *a, const char *own, const char *directory)
 	ledger_file(a, EVENT_FILE_CREATE, "the ledger", ledger_path, opened);
 }
 
+/* A bind mount: what is done below `path` may also be seen below `also`, where nobody does anything. */
+void ledger_bind_mount(const char *path, const char *also)
+{
+	struct line l;
+
+	start_line(&l);
+	put_text(&l, "bind", path);
+	put_text(&l, "also", also);
+	write_line(&l);
+}
+
 /* The main process ends after its last line: until is open. */
 void ledger_end(const struct actor *a)
 {

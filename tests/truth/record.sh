@@ -38,6 +38,7 @@ if ! wait_until_watching; then
 	cat "$notes/tally"
 	exit 1
 fi
+"$konseki" status --json >"$notes/status"
 mkdir "$place/files"
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
 	--operations "$operations" --seed "$seed"

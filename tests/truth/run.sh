@@ -36,7 +36,7 @@ truth_run() {
 	fi
 	"$build/konseki" view --json "$notes/log.evtx" |
 		/usr/bin/python3 "$here/compare.py" --label "$label: " --ledger "$notes/ledger" --log - \
-			--tally "$notes/tally"
+			--tally "$notes/tally" --status "$notes/status"
 }
 
 echo "# seed $seed, $operations operations"

@@ -92,6 +92,7 @@ pid_t fork_actor(struct actor *a);
 void ledger_open(const char *path);
 void ledger_begin(const struct actor *a, const char *image, const char *directory);
 void ledger_end(const struct actor *a);
+void ledger_bind_mount(const char *path, const char *also);
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
 void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *image, const char *cwd,
 		 size_t argc, const char *const *argv, const char *how, uint64_t since);
