@@ -262,14 +262,17 @@ static const struct making {
 	{ "io_uring openat", by_uring, false },
 	{ "io_uring openat by a worker", by_uring_worker, false },
 	{ "io_uring openat2", by_uring_openat2, false },
+	/* The last, for kernels without: */
 	{ "open by int 0x80", by_open32, false },
 	{ "creat by int 0x80", by_creat32, false },
 	{ "mknod by int 0x80", by_mknod32, true },
 };
 
+#define MAKINGS_32 3
+
 static bool act_create(struct actor *a, const char *unused)
 {
-	const struct making *m = &makings[choose(a, ARRAY_SIZE(makings))];
+	const struct making *m = &makings[choose(a, ARRAY_SIZE(makings) - (can_call32() ? 0 : MAKINGS_32))];
 	struct slot *s = new_slot(a, NULL);
 	uint64_t since = now();
 	struct place p;
@@ -368,7 +371,7 @@ static int link_somehow(struct actor *a, const struct place *old, const struct p
 				  .addr = (uintptr_t)old->name, .len = (unsigned)new->directory,
 				  .addr2 = (uintptr_t)new->name };
 
-	switch (choose(a, 4)) {
+	switch (choose(a, can_call32() ? 4 : 3)) {
 	case 0:
 		*how = "link";
 		return link(old->path, new->path);
@@ -376,11 +379,11 @@ static int link_somehow(struct actor *a, const struct place *old, const struct p
 		*how = "linkat";
 		return linkat(old->directory, old->name, new->directory, new->name, 0);
 	case 2:
-		*how = "link by int 0x80";
-		return call32(I386_LINK, low(a, 0, old->path), low(a, 1, new->path), 0);
-	default:
 		*how = "io_uring linkat";
 		return uring_do(&a->ring, &e);
+	default:
+		*how = "link by int 0x80";
+		return call32(I386_LINK, low(a, 0, old->path), low(a, 1, new->path), 0);
 	}
 }
 
@@ -406,7 +409,7 @@ static int rename_somehow(struct actor *a, const struct place *old, const struct
 				  .addr = (uintptr_t)old->name, .len = (unsigned)new->directory,
 				  .addr2 = (uintptr_t)new->name };
 
-	switch (choose(a, 4)) {
+	switch (choose(a, can_call32() ? 4 : 3)) {
 	case 0:
 		*how = "rename";
 		return rename(old->path, new->path);
@@ -414,11 +417,11 @@ static int rename_somehow(struct actor *a, const struct place *old, const struct
 		*how = "renameat";
 		return renameat(old->directory, old->name, new->directory, new->name);
 	case 2:
-		*how = "rename by int 0x80";
-		return call32(I386_RENAME, low(a, 0, old->path), low(a, 1, new->path), 0);
-	default:
 		*how = "io_uring renameat";
 		return uring_do(&a->ring, &e);
+	default:
+		*how = "rename by int 0x80";
+		return call32(I386_RENAME, low(a, 0, old->path), low(a, 1, new->path), 0);
 	}
 }
 
@@ -515,7 +518,7 @@ static int unlink_somehow(struct actor *a, const struct place *p, const char **h
 	struct io_uring_sqe e = { .opcode = IORING_OP_UNLINKAT, .fd = p->directory,
 				  .addr = (uintptr_t)p->name };
 
-	switch (choose(a, 6)) {
+	switch (choose(a, can_call32() ? 6 : 4)) {
 	case 0:
 		*how = "unlink";
 		return unlink(p->path);
@@ -523,18 +526,18 @@ static int unlink_somehow(struct actor *a, const struct place *p, const char **h
 		*how = "unlinkat";
 		return unlinkat(p->directory, p->name, 0);
 	case 2:
-		*how = "unlink by int 0x80";
-		return call32(I386_UNLINK, low(a, 0, p->path), 0, 0);
-	case 3:
-		*how = "unlinkat by int 0x80";
-		return call32(I386_UNLINKAT, (uintptr_t)p->directory, low(a, 0, p->name), 0);
-	case 4:
 		*how = "io_uring unlinkat";
 		return uring_do(&a->ring, &e);
-	default:
+	case 3:
 		*how = "io_uring unlinkat by a worker";
 		e.flags = IOSQE_ASYNC;
 		return uring_do(&a->ring, &e);
+	case 4:
+		*how = "unlink by int 0x80";
+		return call32(I386_UNLINK, low(a, 0, p->path), 0, 0);
+	default:
+		*how = "unlinkat by int 0x80";
+		return call32(I386_UNLINKAT, (uintptr_t)p->directory, low(a, 0, p->name), 0);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,34 @@ pid_t fork_actor(struct actor *a)
 		a->ring.fd = -1;
 	}
 	return pid;
+}
+
+/* A kernel may have been built or be run without them: then int 0x80 is a fault. */
+static sigjmp_buf no_call32;
+
+static void back_without_call32(int signal)
+{
+	(void)signal;
+	siglongjmp(no_call32, 1);
+}
+
+static bool try_call32(void)
+{
+	enum { I386_GETPID = 20 };
+
+	return sigsetjmp(no_call32, 1) == 0 && call32(I386_GETPID, 0, 0, 0) > 0;
+}
+
+bool can_call32(void)
+{
+	static int can = -1;
+
+	if (can < 0) {
+		MUST(signal(SIGSEGV, back_without_call32) == SIG_ERR ? -1 : 0);
+		can = try_call32();
+		signal(SIGSEGV, SIG_DFL);
+	}
+	return can;
 }
 
 int call32(unsigned number, uintptr_t b, uintptr_t c, uintptr_t d)
@@ -517,6 +546,8 @@ int main(int argc, char **argv)
 	proc = (int)MUST(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	a.pid = own_pid();
 	a.random = options.seed;
+
+	can_call32(); /* asked here once, before there are threads */
 
 	ledger_open(options.ledger);
 	ledger_begin(&a, own_image(), options.directory);

@@ -341,7 +341,7 @@ static const struct connecting {
 	{ "connect", connect_now },
 	{ "connect without blocking", connect_and_poll },
 	{ "io_uring connect", connect_by_uring },
-	{ "connect by int 0x80", connect_by_compat },
+	{ "connect by int 0x80", connect_by_compat }, /* the last, for kernels without */
 };
 
 static const struct route *choose_route(struct actor *a, int type)
@@ -366,7 +366,7 @@ static void note_connected(const struct actor *a, const char *how, int fd, const
 static bool act_tcp(struct actor *a, const char *unused)
 {
 	const struct route *r = choose_route(a, SOCK_STREAM);
-	const struct connecting *c = &connectings[choose(a, ARRAY_SIZE(connectings))];
+	const struct connecting *c = &connectings[choose(a, ARRAY_SIZE(connectings) - !can_call32())];
 	in_port_t port = a->worker->server->port[r->socket];
 	union address to = address_of(r->family, r->address, port);
 	int fd = new_socket(r->family, SOCK_STREAM);

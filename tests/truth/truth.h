@@ -84,6 +84,7 @@ pid_t initial_pid(const struct worker *w, pid_t pid); /* of a child that is not 
 int wait_status(pid_t pid);
 void act(struct actor *a, const struct operation *from, size_t count); /* one of them, by weight */
 /* A 32-bit system call: numbers and registers of i386, pointers below 4 GiB. -errno on failure. */
+bool can_call32(void); /* some kernels refuse them */
 int call32(unsigned number, uintptr_t b, uintptr_t c, uintptr_t d);
 /* A child of this process that acts: its own pid, random numbers and ring. Like fork(2). */
 pid_t fork_actor(struct actor *a);

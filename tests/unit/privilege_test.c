@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,24 +379,30 @@ static void the_monitor_keeps_what_it_is_meant_to_and_no_more(void **state)
 }
 
 #ifdef __x86_64__
-/* getpid by its 32-bit number, which is writev's among the 64-bit ones: it must not come through. */
-static void a_32_bit_call_ends_the_process(void **state)
+static int end_of_32_bit_getpid(bool sealed)
 {
 	int status;
 	pid_t pid = fork();
 
-	(void)state;
 	if (pid == 0) {
 		struct err e;
 		long r = 20;
 
-		if (privilege_seal_engine(&e) == 0)
+		signal(SIGSEGV, SIG_DFL); /* cmocka's handler would go on with the tests */
+		if (!sealed || privilege_seal_engine(&e) == 0)
 			__asm__ volatile("int $0x80" : "+a"(r) : : "memory");
 		_exit(1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGSYS);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* getpid by its 32-bit number, which is writev's among the 64-bit ones: it must not come through. A kernel that has
+ * no 32-bit calls at all answers with a fault. */
+static void a_32_bit_call_ends_the_process(void **state)
+{
+	(void)state;
+	assert_int_equal(end_of_32_bit_getpid(true), end_of_32_bit_getpid(false) ? SIGSEGV : SIGSYS);
 }
 #endif
 
