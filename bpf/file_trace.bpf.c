@@ -2,8 +2,9 @@
 /* Files, on kernels that allow tracepoints only. Opens are seen when the call returns, by the file behind
  * the descriptor. What changes names is seen where the kernel sets the change time of the inodes: there the
  * file still has its old names, which are noted; when the call returns, those that are gone or elsewhere tell
- * what happened. What a stacked file system does to the one beneath it comes first and is passed over: the
- * file system whose inode was touched last is the one that the call was about. */
+ * what happened. What a stacked file system does to the one beneath it is passed over: of the file systems that
+ * were touched, the call was about the topmost. (Not the last one: a tmpfs beneath touches a deleted file once
+ * more when it lets go of it.) */
 #include "vmlinux.h"
 
 #include "lib/file.bpf.h"
@@ -14,7 +15,7 @@
 #define FILES        4 /* noted of one operation: what is moved and replaced, of two stacked file systems */
 #define DIRECTORIES  4
 #define ALIASES      4 /* names in use of one file */
-#define ALIASES_READ 256
+#define ALIASES_READ 4096
 #define CHILDREN_READ 4096
 
 #define AT_FDCWD (-100)
@@ -25,6 +26,11 @@ struct alias {
 	__u64 name_hash; /* and length */
 };
 
+struct name {
+	__u32 length;
+	__u8 bytes[NAME_MASK + 1];
+};
+
 /* A file whose change time was set, as it was then. Pointers are compared; followed are only those of what
  * the file system cannot have let go. */
 struct touched {
@@ -33,13 +39,15 @@ struct touched {
 	struct ks_file_id id;
 	struct alias aliases[ALIASES];
 	__u32 alias_count;
-	__u32 name_length;
-	__u8 name[NAME_MASK + 1]; /* of the first alias */
+	struct name name; /* of the first alias */
 };
 
 struct operation {
-	__u64 sb; /* of what was touched last */
+	__u64 sb; /* the topmost that was touched, of equal ones the last */
+	__u64 sb_depth;
 	__u64 kind;
+	__u64 coming_below; /* the directory on overlayfs in which link makes a name; 0: none */
+	struct name coming;
 	__u64 directories[DIRECTORIES];
 	__u32 directory_count;
 	__u32 file_count;
@@ -59,7 +67,19 @@ struct {
 struct alias_walk {
 	const struct hlist_node *node;
 	struct touched *file;
+	int used_from; /* count of a dentry that somebody uses */
 };
+
+/* In memory the dentry is all there is of a name, so the file system itself holds each. */
+static __always_inline int dentry_used_from(const struct inode *inode)
+{
+	switch (PEEK(PEEK(inode, i_sb), s_magic)) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+		return 2;
+	}
+	return 1;
+}
 
 static long alias_step(__u32 i, struct alias_walk *w)
 {
@@ -73,7 +93,7 @@ static long alias_step(__u32 i, struct alias_walk *w)
 	w->node = PEEK(node, next);
 	dentry = dentry_of_alias(node);
 	/* Whoever is about to change a name holds it. */
-	if (PEEK(dentry, d_lockref.count) <= 0 || !PEEK(dentry, d_hash.pprev))
+	if (PEEK(dentry, d_lockref.count) < w->used_from || !PEEK(dentry, d_hash.pprev))
 		return 0;
 	file->aliases[n & (ALIASES - 1)] = (struct alias){
 		.dentry = (__u64)dentry,
@@ -85,20 +105,25 @@ static long alias_step(__u32 i, struct alias_walk *w)
 	return 0;
 }
 
+static __always_inline void name_keep(struct name *name, const struct dentry *dentry)
+{
+	name->length = PEEK(dentry, d_name.len) & NAME_MASK;
+	bpf_probe_read_kernel(name->bytes, bounded(name->length, NAME_MASK + 1), PEEK(dentry, d_name.name));
+}
+
 /* The first alias's name is kept, since nobody keeps the dentry of what is deleted. */
 static __always_inline void note_names(struct touched *file, const struct inode *inode)
 {
-	struct alias_walk w = { .node = PEEK(inode, i_dentry.first), .file = file };
-	const struct dentry *first;
+	struct alias_walk w = {
+		.node = PEEK(inode, i_dentry.first),
+		.file = file,
+		.used_from = dentry_used_from(inode),
+	};
 
 	file->alias_count = 0;
 	bpf_loop(ALIASES_READ, alias_step, &w, 0);
-	if (!file->alias_count)
-		return;
-	first = (const void *)file->aliases[0].dentry;
-	file->name_length = PEEK(first, d_name.len) & NAME_MASK;
-	bpf_probe_read_kernel(file->name, bounded(file->name_length, NAME_MASK + 1),
-			      PEEK(first, d_name.name));
+	if (file->alias_count)
+		name_keep(&file->name, (const void *)file->aliases[0].dentry);
 }
 
 /* Only the first touch of a file that has names shows it as it was. (The first of all may be that of an inode
@@ -122,7 +147,9 @@ static __always_inline void note_file(struct operation *op, const struct inode *
 
 /* overlayfs does not touch a file of a lower layer that it hides or lets another one replace, and one of the
  * upper layer only when its name is gone. But its directory is touched before, and whoever deletes or renames
- * holds the dentry, so that it is among those of the directory that are in use. */
+ * holds the dentry, so that it is among those of the directory that are in use.
+ * What it links is not touched either, and the new dentry is dropped before the call returns. When the directory
+ * is touched it is there, the newest of those in use, and has no file yet. */
 struct child_walk {
 	const struct hlist_node *node;
 	struct operation *op;
@@ -141,6 +168,13 @@ static long child_step(__u32 i, struct child_walk *w)
 	if (PEEK(dentry, d_lockref.count) <= 0)
 		return 0;
 	inode = PEEK(dentry, d_inode);
+	if (w->op->kind == LINK) {
+		if (inode)
+			return 0;
+		name_keep(&w->op->coming, dentry);
+		w->op->coming_below = (__u64)PEEK(dentry, d_parent);
+		return 1; /* new children are put first */
+	}
 	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFREG)
 		note_file(w->op, inode);
 	return 0;
@@ -165,15 +199,23 @@ static __always_inline void note_directory(struct operation *op, const struct in
 		return;
 	op->directories[op->directory_count & (DIRECTORIES - 1)] = (__u64)inode;
 	op->directory_count++;
-	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC && (op->kind == RENAME || op->kind == UNLINK))
+	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC &&
+	    (op->kind == RENAME || op->kind == UNLINK || op->kind == LINK))
 		note_children(op, inode);
 }
 
 static __always_inline void note(struct operation *op, const struct inode *inode)
 {
+	__u64 depth = inode->i_sb->s_stack_depth;
 	__u16 type = inode->i_mode & S_IFMT;
 
-	op->sb = (__u64)inode->i_sb;
+	/* A path through /proc makes inodes there, and proc calls itself stacked, so that nobody stacks on it. */
+	if (inode->i_sb->s_magic == PROC_SUPER_MAGIC)
+		return;
+	if (depth >= op->sb_depth) {
+		op->sb = (__u64)inode->i_sb;
+		op->sb_depth = depth;
+	}
 	if (type == S_IFDIR)
 		note_directory(op, inode);
 	else if (type == S_IFREG || type == 0) /* 0: being made */
@@ -280,8 +322,8 @@ static __always_inline void tell_went(struct mount_search *by, const struct touc
 	const struct alias *alias = &file->aliases[index & (ALIASES - 1)];
 	const struct dentry *dentry = (const void *)alias->dentry;
 	struct file_event e = {
-		.place = { .name = file->name,
-			   .name_length = file->name_length,
+		.place = { .name = file->name.bytes,
+			   .name_length = file->name.length,
 			   .dentry = (const void *)alias->parent },
 		.gone = file->id,
 		.how = how,
@@ -475,12 +517,32 @@ static long judge_new_name(__u32 i, struct verdict *v)
 	return 1;
 }
 
+/* link on overlayfs: what was touched is the file beneath, if it is a regular one. */
+static __always_inline void tell_linked(struct mount_search *by, const struct operation *op)
+{
+	struct file_event e = {
+		.place = { .name = op->coming.bytes,
+			   .name_length = op->coming.length,
+			   .dentry = (const void *)op->coming_below },
+		.inode = (const void *)op->files[0].inode,
+		.how = KS_HOW_LINK,
+	};
+
+	if (!op->file_count)
+		return;
+	by->sb = (const void *)op->sb;
+	find_mount(&e.place, by);
+	file_came(&e);
+}
+
 static __always_inline void judge(const struct operation *op, struct mount_search *by)
 {
 	struct verdict v = { .op = op, .by = by };
 
 	if (op->kind == UNLINK || op->kind == RENAME)
 		bpf_loop(FILES, judge_old_names, &v, 0);
+	else if (op->coming_below)
+		tell_linked(by, op);
 	else
 		bpf_loop(FILES, judge_new_name, &v, 0);
 }
@@ -527,6 +589,8 @@ static __always_inline void operation_end(const struct task_struct *task)
 	if (!op)
 		return;
 	op->kind = NO_OPERATION;
+	op->sb_depth = 0;
+	op->coming_below = 0;
 	op->file_count = 0;
 	op->directory_count = 0;
 }

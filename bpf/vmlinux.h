@@ -125,6 +125,7 @@ struct inode {
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
+	int s_stack_depth;
 };
 struct vfsmount {
 	struct dentry *mnt_root;

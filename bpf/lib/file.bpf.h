@@ -27,7 +27,7 @@ static __always_inline bool is_regular(const struct inode *inode)
 static __always_inline bool is_pseudo(const struct inode *inode)
 {
 	switch (PEEK(PEEK(inode, i_sb), s_magic)) {
-	case 0x9fa0:     /* proc */
+	case PROC_SUPER_MAGIC:
 	case 0x62656572: /* sysfs */
 	case 0x27e0eb:   /* cgroup */
 	case 0x63677270: /* cgroup2 */

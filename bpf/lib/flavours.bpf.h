@@ -8,7 +8,9 @@
 #define XFS_SUPER_MAGIC       0x58465342
 #define BTRFS_SUPER_MAGIC     0x9123683e
 #define TMPFS_MAGIC           0x01021994
+#define RAMFS_MAGIC           0x858458f6
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define PROC_SUPER_MAGIC      0x9fa0
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
