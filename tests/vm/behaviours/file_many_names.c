@@ -4,16 +4,24 @@
  *
  * judges 11 26
  * expect 11 TargetFilename=$work/disk/0
- * expect 29 of 11 TargetFilename~$work/disk/[1-9][0-9]?
+ * expect 11 TargetFilename=$work/disk/1
+ * expect 11 TargetFilename=$work/disk/2
+ * expect 11 TargetFilename=$work/disk/3
+ * expect 11 TargetFilename=$work/disk/4
+ * expect 11 TargetFilename=$work/disk/5
  * expect 11 TargetFilename=$work/disk/moved
  * expect 26 TargetFilename=$work/disk/0
- * expect 26 TargetFilename=$work/disk/29
+ * expect 26 TargetFilename=$work/disk/5
  * expect 26 TargetFilename=$work/disk/moved
  * expect 11 TargetFilename=$work/memory/0
- * expect 29 of 11 TargetFilename~$work/memory/[1-9][0-9]?
+ * expect 11 TargetFilename=$work/memory/1
+ * expect 11 TargetFilename=$work/memory/2
+ * expect 11 TargetFilename=$work/memory/3
+ * expect 11 TargetFilename=$work/memory/4
+ * expect 11 TargetFilename=$work/memory/5
  * expect 11 TargetFilename=$work/memory/moved
  * expect 26 TargetFilename=$work/memory/0
- * expect 26 TargetFilename=$work/memory/29
+ * expect 26 TargetFilename=$work/memory/5
  * expect 26 TargetFilename=$work/memory/moved */
 #include "behaviour.h"
 
@@ -21,7 +29,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#define NAMES 30
+#define NAMES 6
 
 static void give_and_take_names(void)
 {
@@ -32,9 +40,9 @@ static void give_and_take_names(void)
 		snprintf(name, sizeof(name), "%d", i);
 		MUST(link("0", name));
 	}
-	MUST(rename("15", "moved"));
+	MUST(rename("2", "moved"));
 	MUST(unlink("0"));
-	MUST(unlink("29"));
+	MUST(unlink("5"));
 	MUST(unlink("moved"));
 }
 
