@@ -150,6 +150,11 @@ static int note_foreign_name(struct evtx_compiler *c, const struct name *name)
 	struct evtx_foreign_name *seen = c->foreign.items;
 	void *copy;
 
+	/* Inside of what is compiled: its bytes and their place tell the name. */
+	if (name->at >= c->begin && name->at + NAME_HEADER + name->length <= c->end) {
+		c->inline_names = true;
+		return 0;
+	}
 	for (uint32_t i = 0; i < c->foreign.count; i++)
 		if (seen[i].at == name->at)
 			return 0;
@@ -731,7 +736,7 @@ int evtx_compile(struct evtx_compiler *c, const uint8_t *chunk, uint32_t at, uin
 	int r = 0;
 
 	c->chunk = chunk;
-	c->at = at;
+	c->at = c->begin = at;
 	c->end = end;
 	c->in_definition = in_definition;
 	c->inline_names = false;

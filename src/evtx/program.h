@@ -101,10 +101,11 @@ struct evtx_vector {
 /* Compiles into buffers of its own, which the next compilation reuses. */
 struct evtx_compiler {
 	const uint8_t *chunk;
-	uint32_t at, end;   /* what is being compiled */
+	uint32_t begin, end; /* what is being compiled */
+	uint32_t at;         /* how far it is */
 	bool in_definition; /* elements carry a dependency id */
 	bool strict;        /* accept only what the writer makes: see evtx_chunk_repair() */
-	bool inline_names;  /* at least one name stood in what was compiled */
+	bool inline_names;  /* at least one name stands in what was compiled */
 	struct evtx_vector pieces, bindings, ops, chars, xml, foreign, copies;
 	struct evtx_tables *tables; /* borrowed; NULL when nobody wants them */
 	struct err *error;
