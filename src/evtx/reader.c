@@ -435,6 +435,12 @@ static const struct evtx_value *only_value(const struct evtx_instance *in, struc
 
 /* ---- records -------------------------------------------------------------------------------------- */
 
+/* Can the text be made later, when the record turns out to be wanted? */
+static bool can_wait(const struct evtx_value *value)
+{
+	return value && value->type != TYPE_BINXML && !(value->type & TYPE_ARRAY);
+}
+
 static int bind_system(struct evtx_reader *r, struct evtx_record *rec, const struct evtx_instance *in,
 		       const struct evtx_binding *b)
 {
@@ -444,6 +450,10 @@ static int bind_system(struct evtx_reader *r, struct evtx_record *rec, const str
 	struct text text = { "", 0, 0 };
 	uint64_t number;
 
+	if (kind == KIND_TEXT && can_wait(value) && r->head_text_count < HEAD_TEXTS_MAX) {
+		r->head_texts[r->head_text_count++] = (struct evtx_head_text){ b->system_field, *value };
+		return 0;
+	}
 	if (kind == KIND_TEXT || !value) {
 		int ret = content_text(r, in, b->value, &text);
 
@@ -473,39 +483,49 @@ static int bind_system(struct evtx_reader *r, struct evtx_record *rec, const str
 	return 0;
 }
 
-static int add_data(struct evtx_reader *r, struct evtx_record *rec, const char *name,
-		    const struct text *text)
+static int add_data(struct evtx_reader *r, struct evtx_record *rec, struct evtx_data item)
 {
 	if (rec->data_count == r->data_room) {
 		uint32_t room = r->data_room ? 2 * r->data_room : 64;
 		struct evtx_data *data;
+		const uint8_t **raw;
 
 		if (room > DATA_MAX)
 			return evtx_hostile(r);
 		data = realloc(r->data, room * sizeof(*data));
-		if (!data)
+		if (data)
+			r->data = data;
+		raw = realloc(r->raw, room * sizeof(*raw));
+		if (raw)
+			r->raw = raw;
+		if (!data || !raw)
 			return err_set(r->error, ENOMEM, "reading a record");
-		r->data = data;
 		r->data_room = room;
 	}
-	r->data[rec->data_count++] =
-		(struct evtx_data){ name, text->text, text->length, text->type };
+	r->data[rec->data_count++] = item;
 	return 0;
+}
+
+/* A value whose text is made when somebody asks. */
+static int add_value(struct evtx_reader *r, struct evtx_record *rec, const char *name,
+		     const struct evtx_value *v)
+{
+	int ret = add_data(r, rec, (struct evtx_data){ name, NULL, v->length, v->type });
+
+	if (ret == 0)
+		r->raw[rec->data_count - 1] = v->bytes;
+	return ret;
 }
 
 static int bind_items(struct evtx_reader *r, struct evtx_record *rec, const char *name,
 		      const struct evtx_value *array)
 {
 	struct evtx_value item;
-	struct text text;
 	uint32_t at = 0;
 	int ret = 0;
 
-	while (ret == 0 && evtx_value_item(array, &at, &item)) {
-		ret = plain_value_text(r, &item, &text);
-		if (ret == 0)
-			ret = add_data(r, rec, name, &text);
-	}
+	while (ret == 0 && evtx_value_item(array, &at, &item))
+		ret = add_value(r, rec, name, &item);
 	return ret;
 }
 
@@ -520,8 +540,10 @@ static int bind_data(struct evtx_reader *r, struct evtx_record *rec, const struc
 		return ret;
 	if (value && value->type & TYPE_ARRAY)
 		return bind_items(r, rec, name.text, value);
+	if (can_wait(value))
+		return add_value(r, rec, name.text, value);
 	ret = content_text(r, in, b->value, &text);
-	return ret < 0 ? ret : add_data(r, rec, name.text, &text);
+	return ret < 0 ? ret : add_data(r, rec, (struct evtx_data){ name.text, text.text, text.length, text.type });
 }
 
 static int bind_fragment(struct evtx_reader *r, struct evtx_record *rec, uint32_t at, uint32_t end,
@@ -590,6 +612,7 @@ static int read_record(struct evtx_reader *r, uint32_t size, struct evtx_record 
 	rec->offset = r->at;
 
 	arena_reset(&r->arena);
+	r->head_text_count = 0;
 	r->steps = 0;
 	r->fragment = r->at + RECORD_HEADER;
 	r->fragment_end = r->at + size - 4;
@@ -640,7 +663,66 @@ static int lost_record(struct evtx_reader *r, struct err *e)
 		       r->at - at);
 }
 
+int evtx_reader_text(struct evtx_reader *r, const struct evtx_record *rec, unsigned i)
+{
+	struct evtx_data *d = &r->data[i];
+	struct text text;
+	int ret = 0;
+
+	if (rec->data == r->data && !d->text) {
+		ret = plain_value_text(r, &(struct evtx_value){ r->raw[i], d->length, d->type }, &text);
+		if (ret == 0) {
+			d->text = text.text;
+			d->length = text.length;
+		}
+	}
+	return ret;
+}
+
+int evtx_reader_head_texts(struct evtx_reader *r, struct evtx_record *rec)
+{
+	for (uint32_t i = 0; i < r->head_text_count; i++) {
+		const struct evtx_head_text *t = &r->head_texts[i];
+		char *member = (char *)rec + system_fields[t->system_field].offset;
+		struct text text;
+		int ret = plain_value_text(r, &t->value, &text);
+
+		if (ret < 0)
+			return ret;
+		*(const char **)(void *)member = text.text;
+	}
+	r->head_text_count = 0;
+	return 0;
+}
+
+int evtx_reader_fill(struct evtx_reader *r, struct evtx_record *rec, struct err *e)
+{
+	int ret;
+
+	r->error = e;
+	ret = evtx_reader_head_texts(r, rec);
+	for (unsigned i = 0; ret == 0 && i < rec->data_count; i++)
+		ret = evtx_reader_text(r, rec, i);
+	r->error = NULL;
+	if (ret == 0)
+		return 0;
+	r->faults |= EVTX_FAULT_RECORD;
+	r->fragment = 0;
+	return err_within(e, "record %llu", (unsigned long long)rec->header_id);
+}
+
 int evtx_reader_next(struct evtx_reader *r, struct evtx_record *rec, struct err *e)
+{
+	int ret = evtx_reader_scan(r, rec, e);
+
+	if (ret == 1) {
+		ret = evtx_reader_fill(r, rec, e);
+		return ret < 0 ? -EBADMSG : 1;
+	}
+	return ret;
+}
+
+int evtx_reader_scan(struct evtx_reader *r, struct evtx_record *rec, struct err *e)
 {
 	uint32_t size;
 	uint64_t id;
@@ -691,6 +773,7 @@ void evtx_reader_free(struct evtx_reader *r)
 	evtx_compiler_done(&r->compiler);
 	arena_done(&r->arena);
 	free(r->data);
+	free(r->raw);
 	free(r->xml.items);
 	free(r);
 }

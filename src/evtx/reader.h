@@ -19,7 +19,7 @@ struct evtx_reader;
 /* One <Data>: its name ("" when the element has none) and its value as text. */
 struct evtx_data {
 	const char *name; /* UTF-8, NUL-terminated */
-	const char *text; /* UTF-8, NUL-terminated; length bytes */
+	const char *text; /* UTF-8, NUL-terminated; length bytes; NULL: not made yet, see evtx_reader_scan() */
 	uint32_t length;
 	uint8_t type; /* EVTX value type, 0x01 string ... 0x21 */
 };
@@ -64,6 +64,16 @@ int evtx_reader_begin(struct evtx_reader *r, const uint8_t *chunk, struct err *e
 /* The next record in the chunk. 1: *rec is filled; 0: no more; -EBADMSG: a record that cannot be read
  * was left out, e says where and why; call again for the one behind it. */
 int evtx_reader_next(struct evtx_reader *r, struct evtx_record *rec, struct err *e);
+
+/* The same in two steps, for who wants few of many records: what costs is the text of values. A scanned record
+ * has all numbers, all names, and texts that its template holds; other texts of its data, and user_id and
+ * activity ids, are made by evtx_reader_fill(), or one at a time. */
+int evtx_reader_scan(struct evtx_reader *r, struct evtx_record *rec, struct err *e);
+int evtx_reader_fill(struct evtx_reader *r, struct evtx_record *rec, struct err *e); /* 0 or -EBADMSG */
+/* Text of rec->data[i], made if need be: 0 or -EBADMSG. */
+int evtx_reader_text(struct evtx_reader *r, const struct evtx_record *rec, unsigned i);
+/* user_id and the other texts of the head: 0 or -EBADMSG. */
+int evtx_reader_head_texts(struct evtx_reader *r, struct evtx_record *rec);
 
 /* The XML of the current record as Windows' own viewer gives it (one line, namespace included), into a
  * buffer the reader owns. Works for every record, also template-less and foreign ones. */

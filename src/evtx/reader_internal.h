@@ -40,6 +40,13 @@ struct evtx_instance {
 	bool passing; /* the program goes with the next compilation: copy what is kept of its text */
 };
 
+/* A text of the head that is not made yet. */
+struct evtx_head_text {
+	uint8_t system_field;
+	struct evtx_value value;
+};
+#define HEAD_TEXTS_MAX 16u
+
 struct evtx_reader {
 	const uint8_t *chunk; /* borrowed */
 	uint32_t at, end;
@@ -58,8 +65,11 @@ struct evtx_reader {
 	uint16_t by_offset[EVTX_CHUNK_SIZE]; /* number in in_chunk + 1; 0 for none */
 
 	struct arena arena; /* of the current record */
-	struct evtx_data *data; /* owned */
+	struct evtx_data *data; /* owned; and where the values lie whose text is not made yet: */
+	const uint8_t **raw;    /* owned */
 	uint32_t data_room;
+	struct evtx_head_text head_texts[HEAD_TEXTS_MAX];
+	uint32_t head_text_count;
 	struct evtx_vector xml;
 	uint32_t steps;
 

@@ -27,6 +27,7 @@ static const char *const process_images[] = { "Image", "SourceImage", "TargetIma
 struct condition {
 	enum where where;
 	char *field;                /* IN_FIELD */
+	int head;                   /* the part of the head that is meant; -1: none */
 	const char *const *fields;  /* IN_PROCESS_FIELDS */
 	const struct operator *op;
 	uint8_t *bytes;             /* folded; the items point into it */
@@ -113,6 +114,26 @@ static void make_items(struct condition *c, size_t n)
 	}
 }
 
+/* The parts of the head that can be asked for like fields. */
+static const struct {
+	const char *name;
+	size_t offset; /* in struct evtx_record */
+} head_parts[] = {
+	{ "Computer", offsetof(struct evtx_record, computer) },
+	{ "Channel", offsetof(struct evtx_record, channel) },
+	{ "Provider", offsetof(struct evtx_record, provider_name) },
+	{ "UserID", offsetof(struct evtx_record, user_id) },
+};
+
+/* Number of the part that the condition asks for; -1: none, it is a field of the data. */
+static int head_part(const char *field)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(head_parts); i++)
+		if (strcasecmp(field, head_parts[i].name) == 0)
+			return (int)i;
+	return -1;
+}
+
 static int add_condition(struct filter *f, struct condition c, const char *value, struct err *e)
 {
 	struct condition *mine = &f->conditions[f->count];
@@ -123,6 +144,7 @@ static int add_condition(struct filter *f, struct condition c, const char *value
 		return err_set(e, EBADMSG, "more than %d conditions", CONDITIONS_MAX);
 	}
 	*mine = c;
+	mine->head = c.where == IN_FIELD ? head_part(c.field) : -1;
 	f->count++;
 	mine->bytes = malloc(FOLD_SIZE_MAX(n) + 1);
 	mine->item = calloc(n + 1, sizeof(*mine->item));
@@ -222,6 +244,11 @@ uint64_t filter_oldest(const struct filter *f)
 	return f->since;
 }
 
+uint64_t filter_newest(const struct filter *f)
+{
+	return f->until;
+}
+
 /* Folds the value and compares. Out of memory counts as "holds": rather shown than hidden. */
 static bool value_holds(struct filter *f, const struct condition *c, const char *text, size_t n)
 {
@@ -240,11 +267,17 @@ static bool value_holds(struct filter *f, const struct condition *c, const char 
 	return c->op->holds(&value, &c->items);
 }
 
+/* Most names differ in their first letter. */
+static bool same_name(const char *a, const char *b)
+{
+	return ((a[0] ^ b[0]) & ~0x20) == 0 && strcasecmp(a, b) == 0;
+}
+
 /* Is the field one that the condition speaks of? */
 static bool meant(const struct condition *c, const char *name)
 {
 	if (c->where == IN_FIELD)
-		return strcasecmp(c->field, name) == 0;
+		return same_name(c->field, name);
 	if (c->where == IN_ANY_FIELD)
 		return true;
 	for (size_t i = 0; c->fields[i]; i++)
@@ -253,39 +286,35 @@ static bool meant(const struct condition *c, const char *name)
 	return false;
 }
 
-/* The parts of the head that can be asked for like fields. */
-static const char *head_text(const struct condition *c, const struct evtx_record *rec)
+static bool head_holds(struct filter *f, const struct condition *c, struct evtx_reader *r,
+		       struct evtx_record *rec)
 {
-	const struct { const char *name, *text; } parts[] = {
-		{ "Computer", rec->computer },
-		{ "Channel", rec->channel },
-		{ "Provider", rec->provider_name },
-		{ "UserID", rec->user_id },
-	};
+	const char *const *text = (const void *)((const char *)rec + head_parts[c->head].offset);
 
-	for (size_t i = 0; c->where == IN_FIELD && i < ARRAY_SIZE(parts); i++)
-		if (strcasecmp(c->field, parts[i].name) == 0)
-			return parts[i].text;
-	return NULL;
+	if (r && evtx_reader_head_texts(r, rec) < 0)
+		return true;
+	return value_holds(f, c, *text, strlen(*text));
 }
 
-/* As in rules, a record without the field is not meant. */
-static bool condition_holds(struct filter *f, const struct condition *c, const struct evtx_record *rec)
+/* As in rules, a record without the field is not meant. A text that cannot be made counts as one that holds:
+ * whoever shows the record will find out. */
+static bool condition_holds(struct filter *f, const struct condition *c, struct evtx_reader *r,
+			    struct evtx_record *rec)
 {
-	const char *head = head_text(c, rec);
-
-	if (head)
-		return value_holds(f, c, head, strlen(head));
+	if (c->head >= 0)
+		return head_holds(f, c, r, rec);
 	for (unsigned i = 0; i < rec->data_count; i++) {
 		const struct evtx_data *d = &rec->data[i];
 
-		if (meant(c, d->name) && value_holds(f, c, d->text, d->length))
+		if (!meant(c, d->name))
+			continue;
+		if ((!d->text && evtx_reader_text(r, rec, i) < 0) || value_holds(f, c, d->text, d->length))
 			return true;
 	}
 	return false;
 }
 
-bool filter_passes(struct filter *f, const struct evtx_record *rec)
+bool filter_passes(struct filter *f, struct evtx_reader *r, struct evtx_record *rec)
 {
 	if (f->by_id && (rec->event_id > EVENT_ID_MAX ||
 			 !(f->wanted[rec->event_id / 8] & 1u << rec->event_id % 8)))
@@ -293,7 +322,7 @@ bool filter_passes(struct filter *f, const struct evtx_record *rec)
 	if ((f->since && rec->time_utc_ns < f->since) || (f->until && rec->time_utc_ns >= f->until))
 		return false;
 	for (unsigned i = 0; i < f->count; i++)
-		if (!condition_holds(f, &f->conditions[i], rec))
+		if (!condition_holds(f, &f->conditions[i], r, rec))
 			return false;
 	return true;
 }

@@ -28,4 +28,7 @@ int filter_until(struct filter *f, const char *time, struct err *e);
 int time_from_text(const char *text, uint64_t now_utc_ns, uint64_t *utc_ns, struct err *e);
 
 uint64_t filter_oldest(const struct filter *f); /* UTC in ns; 0: not bounded */
-bool filter_passes(struct filter *f, const struct evtx_record *rec);
+uint64_t filter_newest(const struct filter *f); /* the same for the end */
+/* Of a scanned record (evtx_reader_scan) only the texts that are compared are made, by its reader; of one that
+ * is complete none, and r may be NULL. */
+bool filter_passes(struct filter *f, struct evtx_reader *r, struct evtx_record *rec);

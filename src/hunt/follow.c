@@ -37,11 +37,11 @@ static bool show_chunk(struct follower *f)
 	if (logfile_read(f->log, f->slot, f->reader, &e) < 0 || logfile_read_header(f->log, &h) < 0 ||
 	    h.first_id > f->next)
 		return false;
-	while (logfile_next(f->log, f->reader, &rec)) {
+	while (logfile_scan(f->log, f->reader, &rec)) {
 		if (rec.header_id < f->next)
 			continue;
 		f->next = rec.header_id + 1;
-		if (filter_passes(f->view->filter, &rec))
+		if (filter_passes(f->view->filter, f->reader, &rec) && logfile_fill(f->log, f->reader, &rec))
 			render(f->view->form, f->view->colour, f->reader, &rec, f->view->to);
 	}
 	logfile_end_chunk(f->log, f->reader);

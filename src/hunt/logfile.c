@@ -288,14 +288,24 @@ bool logfile_begin(struct logfile *l, size_t i, struct evtx_reader *r)
 	return result == 0;
 }
 
-bool logfile_next(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec)
+bool logfile_scan(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec)
 {
 	struct err e = { 0 };
 	int n;
 
-	while ((n = evtx_reader_next(r, rec, &e)) < 0)
+	while ((n = evtx_reader_scan(r, rec, &e)) < 0)
 		logfile_tell(l, "chunk %u: %s", l->slot, e.text);
 	return n > 0;
+}
+
+bool logfile_fill(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec)
+{
+	struct err e = { 0 };
+
+	if (evtx_reader_fill(r, rec, &e) == 0)
+		return true;
+	logfile_tell(l, "chunk %u: %s", l->slot, e.text);
+	return false;
 }
 
 void logfile_end_chunk(struct logfile *l, struct evtx_reader *r)

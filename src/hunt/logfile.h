@@ -54,8 +54,10 @@ int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h);
 /* The same for a chunk of the list. False: there is nothing to be read; why was told to the listener. */
 bool logfile_begin(struct logfile *l, size_t i, struct evtx_reader *r);
 
-/* The next record as evtx_reader_next(), but what cannot be read is told to the listener and left out. */
-bool logfile_next(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec);
+/* The next record as evtx_reader_scan(), but what cannot be read is told to the listener and left out. */
+bool logfile_scan(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec);
+/* Completes a scanned record; false when it cannot be read after all, which the listener is told. */
+bool logfile_fill(struct logfile *l, struct evtx_reader *r, struct evtx_record *rec);
 /* After the last record: tells the listener what was wrong with the chunk as a whole. */
 void logfile_end_chunk(struct logfile *l, struct evtx_reader *r);
 

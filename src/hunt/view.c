@@ -18,6 +18,28 @@ static bool too_old(const struct logfile *l, size_t i, uint64_t since)
 	return begun && begun <= ended && ended + CLOCK_DOUBT_NS < since;
 }
 
+/* One that was begun after `until`, and not by a clock that went wrong: the one before was begun no later. */
+static bool too_new(const struct logfile *l, size_t i, uint64_t until)
+{
+	uint64_t begun = logfile_chunk(l, i)->written_utc_ns;
+
+	return until && i > 0 && begun > until + CLOCK_DOUBT_NS &&
+	       logfile_chunk(l, i - 1)->written_utc_ns <= begun;
+}
+
+static bool out_of_time(const struct logfile *l, size_t i, const struct filter *f)
+{
+	return too_old(l, i, filter_oldest(f)) || too_new(l, i, filter_newest(f));
+}
+
+bool view_next(struct logfile *l, struct evtx_reader *r, struct filter *f, struct evtx_record *rec)
+{
+	while (logfile_scan(l, r, rec))
+		if (filter_passes(f, r, rec) && logfile_fill(l, r, rec))
+			return true;
+	return false;
+}
+
 /* Texts of one chunk's records, to be given out in the other direction: a chunk can only be read
  * forwards, and is small enough to be kept as text. */
 struct texts {
@@ -62,9 +84,7 @@ static int show_backwards(struct logfile *l, struct evtx_reader *r, const struct
 	t.stream = open_memstream(&t.bytes, &t.size);
 	if (!t.stream)
 		return -ENOMEM;
-	while (result == 0 && logfile_next(l, r, &rec)) {
-		if (!filter_passes(v->filter, &rec))
-			continue;
+	while (result == 0 && view_next(l, r, v->filter, &rec)) {
 		result = texts_mark(&t);
 		if (result == 0)
 			render(v->form, v->colour, r, &rec, t.stream);
@@ -92,7 +112,7 @@ static int show_newest_first(struct logfile *l, struct evtx_reader *r, const str
 	for (size_t i = logfile_count(l); i-- > 0 && (!v->count || shown < v->count) && !ferror(v->to);) {
 		int result;
 
-		if (too_old(l, i, filter_oldest(v->filter)) || !logfile_begin(l, i, r))
+		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
 			continue;
 		result = show_backwards(l, r, v, &shown);
 		if (result < 0)
@@ -112,8 +132,8 @@ static uint64_t count_passing(struct logfile *l, size_t i, struct evtx_reader *r
 
 	if (logfile_read(l, logfile_chunk(l, i)->slot, r, &e) < 0)
 		return 0;
-	while ((result = evtx_reader_next(r, &rec, &e)) != 0)
-		n += result > 0 && filter_passes(v->filter, &rec);
+	while ((result = evtx_reader_scan(r, &rec, &e)) != 0)
+		n += result > 0 && filter_passes(v->filter, r, &rec);
 	return n;
 }
 
@@ -124,11 +144,9 @@ static void show_oldest_first(struct logfile *l, struct evtx_reader *r, const st
 	struct evtx_record rec;
 
 	for (; i < logfile_count(l) && !ferror(v->to); i++) {
-		if (too_old(l, i, filter_oldest(v->filter)) || !logfile_begin(l, i, r))
+		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
 			continue;
-		while (logfile_next(l, r, &rec)) {
-			if (!filter_passes(v->filter, &rec))
-				continue;
+		while (view_next(l, r, v->filter, &rec)) {
 			if (skip > 0)
 				skip--;
 			else
@@ -147,8 +165,9 @@ static size_t find_newest(struct logfile *l, struct evtx_reader *r, const struct
 	*skip = 0;
 	if (!v->count)
 		return 0;
-	while (i > 0 && n < v->count && !too_old(l, i - 1, filter_oldest(v->filter)))
-		n += count_passing(l, --i, r, v);
+	for (; i > 0 && n < v->count; i--)
+		if (!out_of_time(l, i - 1, v->filter))
+			n += count_passing(l, i - 1, r, v);
 	*skip = n > v->count ? n - v->count : 0;
 	return i;
 }
@@ -178,8 +197,8 @@ static bool show_one(struct logfile *l, size_t i, struct evtx_reader *r, uint64_
 
 	if (!logfile_begin(l, i, r))
 		return false;
-	while (logfile_next(l, r, &rec)) {
-		if (rec.id == id) {
+	while (logfile_scan(l, r, &rec)) {
+		if (rec.id == id && logfile_fill(l, r, &rec)) {
 			render(v->form, v->colour, r, &rec, v->to);
 			return true;
 		}

@@ -18,6 +18,9 @@ struct view {
 	FILE *to;
 };
 
+/* The next record that passes, complete. What cannot be read is told to the listener and left out. */
+bool view_next(struct logfile *l, struct evtx_reader *r, struct filter *f, struct evtx_record *rec);
+
 /* Shows what passes the filter. 0 or -errno; what could not be read went to the listener. */
 int view_log(struct logfile *l, const struct view *v, struct err *e);
 
