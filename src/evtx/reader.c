@@ -450,6 +450,8 @@ static int bind_system(struct evtx_reader *r, struct evtx_record *rec, const str
 	struct text text = { "", 0, 0 };
 	uint64_t number;
 
+	if (value && value->type == TYPE_NULL)
+		return 0; /* what the record has before it is read */
 	if (kind == KIND_TEXT && can_wait(value) && r->head_text_count < HEAD_TEXTS_MAX) {
 		r->head_texts[r->head_text_count++] = (struct evtx_head_text){ b->system_field, *value };
 		return 0;

@@ -40,7 +40,7 @@ static void put(FILE *to, const char *text, size_t n, void (*special)(FILE *, co
 		size_t run = plain_run(p, (size_t)(end - p));
 		struct character ch;
 
-		fwrite(p, 1, run, to);
+		fwrite_unlocked(p, 1, run, to);
 		p += run;
 		if (p == end)
 			break;
@@ -115,6 +115,15 @@ static void json(FILE *to, const struct character *ch)
 		fprintf(to, "\\u%04x", ch->c); /* none of them needs a surrogate pair */
 	else
 		put_itself(to, ch);
+}
+
+size_t json_plain(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+		i++;
+	return i;
 }
 
 void put_visible(FILE *to, const char *text, size_t n)

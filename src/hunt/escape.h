@@ -19,3 +19,5 @@ void put_finished_xml(FILE *to, const char *xml, size_t n);
 
 /* The inside of a JSON string: harmful characters as \uXXXX. */
 void put_json(FILE *to, const char *text, size_t n);
+/* How many bytes from the beginning on put_json() writes as they are. */
+size_t json_plain(const char *text, size_t n);
