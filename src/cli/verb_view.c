@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../daemon/paths.h"
 #include "../hunt/view.h"
+#include "logs.h"
 #include "pager.h"
 #include "verb.h"
 
@@ -15,21 +15,11 @@
 
 struct viewing {
 	const struct arguments *arguments;
-	const char *path;
+	struct opened_log opened;
 	struct view view;
 	uint64_t record; /* --event; 0: none */
 	bool follow;
-	bool faults; /* something could not be read */
 };
-
-static void hear_fault(void *self, const char *text)
-{
-	struct viewing *v = self;
-
-	v->faults = true;
-	fflush(stdout); /* both may go to the same place: keep the order */
-	fprintf(stderr, "konseki: %s: %s\n", v->path, text);
-}
 
 static int read_number(const char *text, uint64_t *n)
 {
@@ -38,25 +28,6 @@ static int read_number(const char *text, uint64_t *n)
 	errno = 0;
 	*n = strtoull(text, &end, 10);
 	return errno || !isdigit((unsigned char)text[0]) || *end || *n == 0 ? -EBADMSG : 0;
-}
-
-/* Options that narrow what is shown, and the functions that do it. */
-static int read_filter(const struct arguments *a, struct filter *f, struct err *e)
-{
-	static int (*const narrow[OPTION_view_COUNT])(struct filter *, const char *, struct err *) = {
-		[OPTION_view_id] = filter_ids,       [OPTION_view_process] = filter_process,
-		[OPTION_view_where] = filter_where, [OPTION_view_find] = filter_find,
-		[OPTION_view_since] = filter_since, [OPTION_view_until] = filter_until,
-	};
-
-	for (unsigned i = 0; i < a->given_count; i++) {
-		const struct given *g = &a->given[i];
-		int r = narrow[g->option] ? narrow[g->option](f, g->value, e) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 static int read_form(const struct arguments *a, enum render_form *form, struct err *e)
@@ -96,17 +67,7 @@ static int read_arguments(struct viewing *v, struct err *e)
 		return err_set(e, EBADMSG, "--event and --follow exclude one another");
 	if (a->word_count > 1)
 		return err_set(e, EBADMSG, "more than one file");
-	return read_filter(a, v->view.filter, e);
-}
-
-/* The file named, else the log of the installation, else what `run` left in this directory. */
-static const char *choose_file(const struct arguments *a)
-{
-	if (a->word_count > 0)
-		return a->words[0];
-	if (access(PATH_LOG, F_OK) < 0 && access(LOG_NAME, F_OK) == 0)
-		return LOG_NAME;
-	return PATH_LOG;
+	return filter_from_arguments(a, v->view.filter, e);
 }
 
 static bool wants_colour(void)
@@ -133,33 +94,35 @@ static int show(struct viewing *v, struct logfile *l, struct err *e)
 
 static int view_file(struct viewing *v)
 {
-	const struct fault_listener listener = { .hear = hear_fault, .self = v };
-	bool page = !v->follow && !argument(v->arguments, OPTION_view_no_pager);
-	OWNED(logfile) l = NULL;
+	const struct arguments *a = v->arguments;
+	bool page = !v->follow && !argument(a, OPTION_view_no_pager);
+	struct progress bar;
 	struct err e = { 0 };
 	pid_t pager = 0;
-	int r = logfile_open(v->path, &listener, &l, &e);
+	int r = opened_log_begin(&v->opened, a->word_count ? a->words[0] : NULL);
 
-	if (r == 0) {
-		v->view.colour = wants_colour();
-		pager = page ? pager_start() : 0;
-		r = show(v, l, &e);
-	}
+	if (r < 0)
+		return STATUS_FAILED;
+	v->view.colour = wants_colour();
+	pager = page ? pager_start() : 0;
+	progress_begin(&bar);
+	if (!isatty(STDOUT_FILENO) && !pager)
+		v->view.progress = &bar; /* the records themselves do not go there */
+	r = show(v, v->opened.log, &e);
 	if (pager && ferror(stdout))
 		r = 0; /* left before the end */
 	if (r < 0 && r != -EPIPE)
-		hear_fault(v, e.text);
-	if (r == -ENOENT && v->arguments->word_count == 0)
-		fputs("konseki is not installed here: name a log, or run 'konseki run' or 'konseki -i'.\n", stderr);
+		opened_log_say(&v->opened, e.text);
 	if (pager)
 		pager_wait(pager);
-	return r < 0 || v->faults ? STATUS_FAILED : STATUS_OK;
+	opened_log_end(&v->opened);
+	return r < 0 || v->opened.faults ? STATUS_FAILED : STATUS_OK;
 }
 
 int verb_view(const struct arguments *a)
 {
 	OWNED(filter) filter = filter_new();
-	struct viewing v = { .arguments = a, .path = choose_file(a), .view = { .filter = filter, .to = stdout } };
+	struct viewing v = { .arguments = a, .view = { .filter = filter, .to = stdout } };
 	struct err e = { 0 };
 	int r;
 

@@ -22,6 +22,7 @@
 struct logfile {
 	int fd;
 	bool fd_owned;
+	uint64_t size;
 	bool live; /* the file header says that somebody writes to it */
 	uint32_t slot; /* read last */
 	struct chunk_place *chunks;
@@ -141,7 +142,7 @@ static int look_through(struct logfile *l, uint32_t slots, struct err *e)
 }
 
 /* How many chunks the file has room for; the last may be cut short. */
-static int count_slots(const struct logfile *l, uint32_t *slots, struct err *e)
+static int count_slots(struct logfile *l, uint32_t *slots, struct err *e)
 {
 	struct stat st;
 	uint64_t n;
@@ -150,6 +151,7 @@ static int count_slots(const struct logfile *l, uint32_t *slots, struct err *e)
 		return err_set(e, errno, "asking for the size");
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(e, EBADMSG, "not a file");
+	l->size = (uint64_t)st.st_size;
 	n = (uint64_t)st.st_size > EVTX_FILE_HEADER_SIZE ? (uint64_t)st.st_size - EVTX_FILE_HEADER_SIZE : 0;
 	n = (n + EVTX_CHUNK_SIZE - 1) / EVTX_CHUNK_SIZE;
 	*slots = n > EVTX_CHUNKS_MAX ? EVTX_CHUNKS_MAX : (uint32_t)n;
@@ -232,6 +234,11 @@ void logfile_free(struct logfile *l)
 		close(l->fd);
 	free(l->chunks);
 	free(l);
+}
+
+uint64_t logfile_size(const struct logfile *l)
+{
+	return l->size;
 }
 
 size_t logfile_count(const struct logfile *l)

@@ -36,6 +36,8 @@ DEFINE_DROP(logfile)
 /* Looks through the chunk headers again: a log that is written to has moved on. 0 or -errno. */
 int logfile_refresh(struct logfile *l, struct err *e);
 
+uint64_t logfile_size(const struct logfile *l); /* of the file when it was looked through, in bytes */
+
 /* Chunks that hold records, oldest first. */
 size_t logfile_count(const struct logfile *l);
 const struct chunk_place *logfile_chunk(const struct logfile *l, size_t i);

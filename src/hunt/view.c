@@ -112,6 +112,7 @@ static int show_newest_first(struct logfile *l, struct evtx_reader *r, const str
 	for (size_t i = logfile_count(l); i-- > 0 && (!v->count || shown < v->count) && !ferror(v->to);) {
 		int result;
 
+		progress_step(v->progress, logfile_count(l) - 1 - i, logfile_count(l));
 		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
 			continue;
 		result = show_backwards(l, r, v, &shown);
@@ -144,6 +145,7 @@ static void show_oldest_first(struct logfile *l, struct evtx_reader *r, const st
 	struct evtx_record rec;
 
 	for (; i < logfile_count(l) && !ferror(v->to); i++) {
+		progress_step(v->progress, i, logfile_count(l));
 		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
 			continue;
 		while (view_next(l, r, v->filter, &rec)) {
@@ -187,6 +189,7 @@ int view_log(struct logfile *l, const struct view *v, struct err *e)
 	} else {
 		result = show_newest_first(l, r, v, e);
 	}
+	progress_end(v->progress);
 	return result < 0 ? result : output_state(v->to, e);
 }
 

@@ -7,6 +7,7 @@
 
 #include "filter.h"
 #include "logfile.h"
+#include "progress.h"
 #include "render.h"
 
 struct view {
@@ -15,6 +16,7 @@ struct view {
 	bool oldest_first;
 	uint64_t count;        /* the newest so many, in either direction; 0: all */
 	struct filter *filter; /* borrowed, not NULL */
+	struct progress *progress; /* borrowed; NULL: none is shown */
 	FILE *to;
 };
 

@@ -278,6 +278,21 @@ def elastic_can_convert_its_fields(log):
                 assert not item.startswith('type:') or len(item.split()) == 3
 
 
+# --- what a log holds
+
+def log_info_counts_what_is_there(log):
+    path = os.path.join(WINDOWS, 'babyshark.evtx')
+    info = json.loads(run('log', 'info', '--json', path))
+    assert {e['EventID']: e['records'] for e in info['events']} == {
+        1: 7, 3: 1, 4: 1, 5: 2, 7: 11, 10: 2, 11: 3, 12: 4, 16: 2}, info
+    assert (info['records'], info['size'], info['size_max'], info['kept_seconds']) == (33, 69632, 0, 0), info
+    span = (info['newest_utc_ns'] - info['oldest_utc_ns']) / 1e9
+    assert all(abs(e['a_day'] - e['records'] / span * 86400) < 1 for e in info['events'])
+    text = run('log', 'info', path)
+    assert re.search(r'^records +33, \d+ to \d+$', text, re.M), text
+    assert re.search(r'^ +7 Image loaded +11 +\d+$', text, re.M), text
+
+
 # --- the way of showing
 
 def on_a_terminal(*arguments, environment=()):
@@ -351,6 +366,9 @@ def one_record_is_shown_in_full(log):
 REFUSED = [
     ([], 87, 'konseki run'),
     (['frobnicate'], 87, "there is no verb 'frobnicate'"),
+    (['log'], 87, 'what is to be done with the log?'),
+    (['log', 'frobnicate'], 87, 'there is no such command'),
+    (['log', 'info', 'a', 'b'], 87, 'too many words'),
     (['view', '--frobnicate'], 87, 'has no option --frobnicate'),
     (['view', '--count', '0'], 87, '--count is a number'),
     (['view', '--count', '1x'], 87, '--count is a number'),
@@ -505,6 +523,7 @@ TESTS = [
     sentinel_finds_its_literals,
     wazuh_finds_its_fields,
     elastic_can_convert_its_fields,
+    log_info_counts_what_is_there,
     colour_is_for_terminals_that_want_it,
     a_terminal_gets_only_our_own_escapes,
     without_a_pager_the_terminal_gets_the_text_all_the_same,
