@@ -13,10 +13,11 @@ struct program_row {
 	const char *name;
 	enum where where;
 	enum bpf_attach_type attach; /* BPF_TRACE_*: through BTF; else to the root of the cgroups */
-	uint32_t records;            /* bits: 1 << KS_*; 0: always */
+	uint64_t records;            /* bits: 1 << KS_*; 0: always */
 };
 
-#define BIT(record) (1u << (record))
+#define BIT(record) (1ull << (record))
+_Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define FILES       (BIT(KS_FILE_CREATE) | BIT(KS_FILE_DELETE_DETECTED))
 
 /* In the order in which they are attached: processes first, so that no event comes of an unknown one. */
