@@ -3,6 +3,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -416,6 +417,7 @@ static void configure(struct engine *g, const struct order *o)
 	}
 	ruleset_free(g->rules);
 	g->rules = rules;
+	malloc_trim(0); /* making rules ready takes much more memory than keeping them */
 	enrich_select_hashes(g->enrich, ruleset_hashes(rules));
 	snprintf(g->config_name, sizeof(g->config_name), "%s", o->name);
 	snprintf(g->config_hash, sizeof(g->config_hash), "%s", hash);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fold.h"
 
+#include <string.h>
+
 #include "../base/own.h"
 #include "../base/text.h"
 
@@ -62,10 +64,32 @@ static size_t put_utf8(uint32_t c, uint8_t *out)
 	return 4;
 }
 
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+/* Folds eight bytes at a time as long as all of them are ASCII, which is nearly always; returns how many. */
+static size_t fold_ascii(const uint8_t *p, size_t n, uint8_t *out)
+{
+	size_t at = 0;
+
+	for (uint64_t word; at + sizeof(word) <= n; at += sizeof(word)) {
+		uint64_t from_a, beyond_z;
+
+		memcpy(&word, p + at, sizeof(word));
+		if (word & EACH(0x80))
+			break;
+		/* The highest bit of each byte says: at least 'A'; more than 'Z'. */
+		from_a = word + EACH(0x80 - 'A');
+		beyond_z = word + EACH(0x80 - 'Z' - 1);
+		word |= (from_a & ~beyond_z & EACH(0x80)) >> 2;
+		memcpy(out + at, &word, sizeof(word));
+	}
+	return at;
+}
+
 size_t fold_text(const char *text, size_t n, uint8_t *out)
 {
 	const uint8_t *p = (const uint8_t *)text;
-	size_t at = 0, length = 0;
+	size_t at = fold_ascii(p, n, out), length = at;
 
 	while (at < n) {
 		uint32_t c;

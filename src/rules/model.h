@@ -75,12 +75,36 @@ struct ruleset {
 	struct rule_problem *notices;
 	unsigned notice_count;
 	uint8_t *working_memory; /* FOLDED_EVENT_MAX bytes: the folded fields of the event being judged */
+	struct index *index;     /* index.h */
 };
 
 /* Every byte that crosses from the kernel side becomes at most four (an escape), an event also shows
  * texts of its parent, and folding lengthens by half at most. What would still not fit is judged by
  * its beginning. */
 #define FOLDED_EVENT_MAX (2u * 4u * KS_RECORD_MAX * 3u / 2u)
+
+/* Must every filter of it hold, and not just one? */
+static inline bool clause_needs_all(const struct clause *c)
+{
+	return c->compound && c->relation == RELATION_AND;
+}
+
+/* Event 24 needs an option besides its rules. */
+static inline bool event_is_captured(const struct ruleset *rs, const struct event_type *type)
+{
+	return type->id != 24 || rs->capture_clipboard;
+}
+
+/* What becomes of an event that no section matched. */
+static inline bool kept_by_none(const struct verdict_order *order, const struct event_type *type)
+{
+	return order->count > 0 ? !order->include_exists : type->kept != DEFAULT_OFF;
+}
+
+static inline const char *name_of_kept(const struct section *s, const char *name)
+{
+	return name ? name : s->group_name ? s->group_name : "-";
+}
 
 static inline unsigned event_type_index(const struct event_type *type)
 {

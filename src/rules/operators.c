@@ -44,7 +44,7 @@ static bool is_separator(uint8_t c)
 	return c == '/' || c == '\\';
 }
 
-static struct folded after_last_separator(const struct folded *path)
+struct folded after_last_separator(const struct folded *path)
 {
 	size_t at = path->length;
 
@@ -146,8 +146,8 @@ static bool image(const struct folded *field, const struct items *wanted)
 }
 
 const struct operator operators[OPERATOR_COUNT] = {
-#define WHOLE(name, function) { name, false, function },
-#define LIST(name, function)  { name, true, function },
+#define WHOLE(name, function, trace) { name, false, trace, function },
+#define LIST(name, function, trace)  { name, true, trace, function },
 #include "operators.def"
 };
 

@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "grammar.h"
+#include "index.h"
 #include "options.h"
 
 void ruleset_free(struct ruleset *rs)
 {
 	if (!rs)
 		return;
+	index_free(rs->index);
 	pool_done(&rs->pool);
 	free(rs->working_memory);
 	free(rs);
@@ -87,6 +89,9 @@ static int read_into(const char *name, const void *bytes, size_t n, struct rules
 		r = order_sections(rs);
 	if (r < 0)
 		return err_set(e, -r, "reading rules '%s'", name);
+	r = index_new(rs, &rs->index, e);
+	if (r < 0)
+		return err_within(e, "%s", name);
 	*ret = MOVE(rs);
 	return 0;
 }

@@ -76,6 +76,8 @@ static void folding_knows_what_is_one_letter(void **state)
 	static const struct { const char *text, *folded; } cases[] = {
 		{ "ABZ[`az{@", "abz[`az{@" },
 		{ "ÀÞ×ß÷ÿŸ", "àþ×ß÷ÿÿ" },
+		{ "@AZ[`az{", "@az[`az{" },       /* eight at a time, */
+		{ "ABCDEFGHIJKLMNOÄPQRSTUVWXYZ0", "abcdefghijklmnoäpqrstuvwxyz0" }, /* and not */
 		{ "ẞ", "ß" },             /* the simple folding, not "ss" */
 		{ "ſK\xc2\xb5", "skμ" },  /* long s, Kelvin, micro */
 		{ "Σς", "σσ" },
