@@ -81,6 +81,10 @@ struct event {
  * one gives "-"); other types are written to buf (VALUE_TEXT_MAX bytes). Returns the length. */
 size_t value_text(enum field_type type, const struct value *v, char *buf, const char **text);
 
+/* The value that has this text, as it stands in a log or is typed: the way back. A STRING borrows the text.
+ * False: the type has no such value; *v is untouched then. */
+bool value_from_text(enum field_type type, const char *text, size_t n, struct value *v);
+
 /* "{4f7a0cfa-deee-5eb3-ee00-000000000a00}": writes 38 characters and a NUL. */
 void guid_text(const struct guid *g, char *out);
 bool guid_is_zero(const struct guid *g);

@@ -5,12 +5,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
+
+/* Where in memory each printed pair of a GUID stands: the first three groups are little-endian. */
+static const uint8_t guid_order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
 
 void guid_text(const struct guid *g, char *out)
 {
-	/* Where in memory each printed pair stands: the first three groups are little-endian. */
-	static const uint8_t order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
 	static const char hex[] = "0123456789abcdef";
 	char *p = out;
 
@@ -18,8 +20,8 @@ void guid_text(const struct guid *g, char *out)
 	for (unsigned i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*p++ = '-';
-		*p++ = hex[g->byte[order[i]] >> 4];
-		*p++ = hex[g->byte[order[i]] & 15];
+		*p++ = hex[g->byte[guid_order[i]] >> 4];
+		*p++ = hex[g->byte[guid_order[i]] & 15];
 	}
 	*p++ = '}';
 	*p = 0;
@@ -84,4 +86,88 @@ size_t value_text(enum field_type type, const struct value *v, char *buf, const 
 		return (size_t)snprintf(buf, VALUE_TEXT_MAX, "%" PRIu64, v->number);
 	}
 	return 0;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* With or without braces. */
+static bool guid_from_text(const char *text, size_t n, struct guid *g)
+{
+	struct guid read;
+	size_t at = 0;
+
+	if (n == 38 && text[0] == '{' && text[37] == '}') {
+		text++;
+		n -= 2;
+	}
+	if (n != 36)
+		return false;
+	for (unsigned i = 0; i < 16; i++, at += 2) {
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-')
+			return false;
+		if (hex_digit(text[at]) < 0 || hex_digit(text[at + 1]) < 0)
+			return false;
+		read.byte[guid_order[i]] = (uint8_t)(hex_digit(text[at]) << 4 | hex_digit(text[at + 1]));
+	}
+	*g = read;
+	return true;
+}
+
+static bool number_from_text(const char *text, size_t n, unsigned base, uint64_t max, uint64_t *number)
+{
+	uint64_t value = 0;
+
+	if (n == 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int digit = hex_digit(text[i]);
+
+		if (digit < 0 || (unsigned)digit >= base || value > (max - (unsigned)digit) / base)
+			return false;
+		value = value * base + (unsigned)digit;
+	}
+	*number = value;
+	return true;
+}
+
+static bool hex_from_text(const char *text, size_t n, uint64_t max, uint64_t *number)
+{
+	bool prefixed = n > 2 && text[0] == '0' && (text[1] | 0x20) == 'x';
+
+	return prefixed ? number_from_text(text + 2, n - 2, 16, max, number) :
+			  number_from_text(text, n, 10, max, number);
+}
+
+static bool is_word(const char *text, size_t n, const char *word)
+{
+	return n == strlen(word) && strncasecmp(text, word, n) == 0;
+}
+
+bool value_from_text(enum field_type type, const char *text, size_t n, struct value *v)
+{
+	switch (type) {
+	case FIELD_STRING:
+		*v = (struct value){ .text = text, .length = (uint32_t)n };
+		return n <= UINT32_MAX;
+	case FIELD_GUID:
+		return guid_from_text(text, n, &v->guid);
+	case FIELD_BOOL:
+		if (!is_word(text, n, "true") && !is_word(text, n, "false"))
+			return false;
+		v->number = (text[0] | 0x20) == 't';
+		return true;
+	case FIELD_HEX32:
+		return hex_from_text(text, n, UINT32_MAX, &v->number);
+	case FIELD_HEX64:
+		return hex_from_text(text, n, UINT64_MAX, &v->number);
+	case FIELD_U16:
+		return number_from_text(text, n, 10, UINT16_MAX, &v->number);
+	case FIELD_U32:
+	case FIELD_PID:
+		return number_from_text(text, n, 10, UINT32_MAX, &v->number);
+	}
+	return false;
 }

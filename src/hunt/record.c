@@ -14,6 +14,21 @@ const struct event_type *record_type(const struct evtx_record *rec)
 	return event_type_by_id(rec->event_id);
 }
 
+bool record_event(const struct evtx_record *rec, struct event *ev)
+{
+	*ev = (struct event){ .type = record_type(rec), .time_utc_ns = rec->time_utc_ns };
+	if (!ev->type)
+		return false;
+	for (unsigned i = 0; i < rec->data_count; i++) {
+		const struct evtx_data *d = &rec->data[i];
+		int field = event_field_index(ev->type, d->name, strlen(d->name));
+
+		if (field >= 0)
+			value_from_text(ev->type->fields[field].type, d->text, d->length, &ev->values[field]);
+	}
+	return true;
+}
+
 const struct evtx_data *record_value(const struct evtx_record *rec, const char *name)
 {
 	for (unsigned i = 0; i < rec->data_count; i++)

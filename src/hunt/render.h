@@ -31,6 +31,9 @@ void render_debug(const struct evtx_record *rec, bool verbose, FILE *to);
 
 /* Was it written by Sysmon, on Windows or here? Then its type; else NULL. */
 const struct event_type *record_type(const struct evtx_record *rec);
+/* The record as an event, whose texts are the record's: what this version has no field for is left out, what a
+ * field cannot hold stays unset. False: record_type() has none. */
+bool record_event(const struct evtx_record *rec, struct event *ev);
 /* The first value of this name, NULL if there is none. */
 const struct evtx_data *record_value(const struct evtx_record *rec, const char *name);
 /* TimeCreated as in records: "2026-11-24T03:14:17.123456700Z"; out holds TIME_CREATED_SIZE bytes. */

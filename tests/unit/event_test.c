@@ -69,6 +69,46 @@ static void values_have_the_forms_of_sysmon(void **state)
 	}
 }
 
+static void values_are_read_back_from_their_text(void **state)
+{
+	static const struct { enum field_type type; const char *text, *back; } cases[] = {
+		{ FIELD_U16, "443", "443" },
+		{ FIELD_U16, "65536", NULL },
+		{ FIELD_U32, "4294967295", "4294967295" },
+		{ FIELD_PID, "4294967296", NULL },
+		{ FIELD_PID, "", NULL },
+		{ FIELD_PID, "1a", NULL },
+		{ FIELD_BOOL, "True", "true" },
+		{ FIELD_BOOL, "yes", NULL },
+		{ FIELD_HEX32, "0x1FFFFF", "0x1fffff" },
+		{ FIELD_HEX32, "0x100000000", NULL },
+		{ FIELD_HEX64, "0xffffffffffffffff", "0xffffffffffffffff" },
+		{ FIELD_HEX64, "16", "0x10" },
+		{ FIELD_HEX64, "0x", NULL },
+		{ FIELD_GUID, "{4F7A0CFA-DEEE-5EB3-EE00-000000000A00}", "{4f7a0cfa-deee-5eb3-ee00-000000000a00}" },
+		{ FIELD_GUID, "4f7a0cfa-deee-5eb3-ee00-000000000a00", "{4f7a0cfa-deee-5eb3-ee00-000000000a00}" },
+		{ FIELD_GUID, "{4f7a0cfa-deee-5eb3-ee00-000000000a0}", NULL },
+		{ FIELD_GUID, "-", NULL },
+		{ FIELD_STRING, "a b", "a b" },
+		{ FIELD_STRING, "", "-" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct value v = { 0 };
+		char buffer[VALUE_TEXT_MAX];
+		const char *text;
+		size_t n;
+
+		if (value_from_text(cases[i].type, cases[i].text, strlen(cases[i].text), &v) !=
+		    (cases[i].back != NULL))
+			fail_msg("'%s'", cases[i].text);
+		n = value_text(cases[i].type, &v, buffer, &text);
+		if (cases[i].back && (n != strlen(cases[i].back) || memcmp(text, cases[i].back, n) != 0))
+			fail_msg("'%s' gives '%.*s'", cases[i].text, (int)n, text);
+	}
+}
+
 static void times_are_utc_with_milliseconds_cut(void **state)
 {
 	char out[24];
@@ -87,6 +127,7 @@ int main(void)
 		cmocka_unit_test(shared_tags_lead_to_their_first_event),
 		cmocka_unit_test(fields_are_found_by_their_exact_name),
 		cmocka_unit_test(values_have_the_forms_of_sysmon),
+		cmocka_unit_test(values_are_read_back_from_their_text),
 		cmocka_unit_test(times_are_utc_with_milliseconds_cut),
 	};
 
