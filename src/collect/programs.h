@@ -20,12 +20,13 @@ struct program_row {
 _Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define FILES       (BIT(KS_FILE_CREATE) | BIT(KS_FILE_DELETE_DETECTED))
 
-/* In the order in which they are attached: processes first, so that no event comes of an unknown one. */
+/* In the order in which they are attached: processes first, so that no event comes of an unknown one. Between
+ * those that tell who is born and all others, the first snapshot is taken (sensor_attach). */
 static const struct program_row program_rows[] = {
 	{ "PROCESS_FORK__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	{ "PROCESS_CREATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
-	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
+	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	/* What notes comes after what forgets. */
 	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | BIT(KS_NETWORK_CONNECT) },
 	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },

@@ -44,6 +44,7 @@ struct sensor {
 	unsigned cpus;
 	uint32_t ring_bytes[2];
 	int inheritance;
+	int first_snapshot; /* a memory file; -1: handed out, or there is none */
 	int maps[MAP_COUNT];
 	int programs[PROGRAM_COUNT]; /* -1: not on this kernel */
 	int links[PROGRAM_COUNT];    /* -1: not attached */
@@ -312,6 +313,7 @@ static struct sensor *sensor_empty(void)
 	if (!s)
 		return NULL;
 	s->inheritance = -1;
+	s->first_snapshot = -1;
 	memset(s->maps, 0xff, sizeof(s->maps));
 	memset(s->programs, 0xff, sizeof(s->programs));
 	memset(s->links, 0xff, sizeof(s->links));
@@ -329,6 +331,7 @@ void sensor_free(struct sensor *s)
 	for (unsigned i = 0; i < MAP_COUNT; i++)
 		fd_drop(&s->maps[i]);
 	fd_drop(&s->inheritance);
+	fd_drop(&s->first_snapshot);
 	free(s);
 }
 
@@ -411,6 +414,22 @@ static bool is_needed(const struct sensor *s, const struct program_row *row)
 	return false;
 }
 
+/* Copies what runs into memory, now. Without it the snapshot is of the moment when it is asked for. */
+static int take_snapshot(int link)
+{
+	OWNED_FD rows = bpf_iter_create(link);
+	OWNED_FD copy = memfd_create("konseki-snapshot", MFD_CLOEXEC);
+	char buffer[65536];
+	ssize_t n = -1;
+
+	if (rows < 0 || copy < 0)
+		return -1;
+	while ((n = read(rows, buffer, sizeof(buffer))) > 0)
+		if (write(copy, buffer, (size_t)n) != n)
+			return -1;
+	return n == 0 && lseek(copy, 0, SEEK_SET) == 0 ? MOVE_FD(copy) : -1;
+}
+
 /* A hook that cannot be attached is one that this kernel does not have: sensor_how() shows it. But without
  * the processes nothing can be told. */
 static int attach_needed(struct sensor *s, struct err *e)
@@ -423,6 +442,10 @@ static int attach_needed(struct sensor *s, struct err *e)
 		s->links[i] = attach_one(s->programs[i], row->attach);
 		if (s->links[i] < 0 && !row->records)
 			return err_set(e, errno, "attaching %s", row->name);
+		/* From here on births are told, and ends not yet: whose end will be told is in the snapshot or
+		 * has its birth in the ring. */
+		if (row->attach == BPF_TRACE_ITER)
+			s->first_snapshot = take_snapshot(s->links[i]);
 	}
 	return 0;
 }
@@ -499,8 +522,10 @@ const char *sensor_how(const struct sensor *s, unsigned record)
 
 int sensor_snapshot(struct sensor *s, struct err *e)
 {
-	int fd = bpf_iter_create(s->links[program_index("PROCESS_ALIVE__iter")]);
+	int fd = MOVE_FD(s->first_snapshot);
 
+	if (fd < 0)
+		fd = bpf_iter_create(s->links[program_index("PROCESS_ALIVE__iter")]);
 	if (fd < 0)
 		return err_set(e, errno, "reading the running processes");
 	return fd;

@@ -217,6 +217,12 @@ def all_processes_keep_their_guid(recording):
     return wrong[:10]
 
 
+def all_processes_are_known(recording):
+    """no process acts or ends without a name, wherever it was when the monitor came"""
+    return [shown(event) for event in recording.events
+            if event.data.get('Image') == '-' and event.data.get('ProcessId') != 0][:10]
+
+
 def all_images_have_an_own_guid(recording):
     """no two events 1 share a ProcessGuid, and none is zero"""
     seen, wrong = set(), []
@@ -253,8 +259,8 @@ def all_begins_and_ends(recording):
     return [f'first {first}, states {states}, last {recording.events[-1].id}']
 
 
-ALWAYS = [all_numbers_follow, all_processes_keep_their_guid, all_images_have_an_own_guid, all_values_are_text,
-          all_is_accounted_for, all_begins_and_ends]
+ALWAYS = [all_numbers_follow, all_processes_keep_their_guid, all_processes_are_known, all_images_have_an_own_guid,
+          all_values_are_text, all_is_accounted_for, all_begins_and_ends]
 
 
 def report(recording, where):

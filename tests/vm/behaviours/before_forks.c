@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Children that execute nothing and end at once, while the monitor comes up: of whoever's end is told, the name is
+ * known, also if it was born before the monitor saw anything and gone before it looked around. (That no process is
+ * without a name is judged for the whole log.)
+ *
+ * suffix 5 children */
+#include "behaviour.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#define BROOD 10
+
+static void live_briefly(void)
+{
+	usleep(50000);
+}
+
+static void bear_brood(void)
+{
+	pid_t children[BROOD];
+
+	for (int i = 0; i < BROOD; i++) {
+		children[i] = start(live_briefly);
+		say("children", "%d", children[i]);
+		usleep(5000); /* so that one of them ends at any moment */
+	}
+	for (int i = 0; i < BROOD; i++)
+		wait_for(children[i]);
+}
+
+void behave(int argc, char **argv)
+{
+	struct pollfd told = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	(void)argc, (void)argv;
+	say("ready", "yes");
+	while (MUST(poll(&told, 1, 0)) == 0)
+		bear_brood();
+	bear_brood(); /* the monitor is there by now */
+}
