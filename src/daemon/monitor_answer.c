@@ -68,6 +68,8 @@ static int answer_WANT(struct monitor *m, const struct message *request)
 	struct err e;
 	int r;
 
+	if (m->stopping) /* before the engine had its first rules: nothing is attached any more */
+		return 0;
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++) {
 		wanted[i] = request->body.want.wanted[i] != 0;
 		m->wanted[i] = wanted[i];
