@@ -401,6 +401,7 @@ static enum place open_section(struct grammar *g, struct position at, const stru
 	if (!s)
 		return IN_UNKNOWN;
 	read_attributes(g, at, type->tag, given, known, ARRAY_SIZE(known));
+	s->line = at.line;
 	s->first_type = type;
 	s->type_count = series_length(type);
 	s->include = read_onmatch(g, at, type->tag, known[0].value, known[1].value);
@@ -505,6 +506,7 @@ static enum place open_rule(struct grammar *g, struct position at, const char *c
 	if (!c)
 		return IN_UNKNOWN;
 	read_attributes(g, at, "Rule", given, known, ARRAY_SIZE(known));
+	c->line = at.line;
 	c->compound = true;
 	c->number = ++g->rules;
 	c->relation = read_relation(g, at, known[0].value, RELATION_OR);
@@ -575,10 +577,12 @@ static enum place open_filter(struct grammar *g, struct position at, const char 
 		c = add_clause(g);
 		if (!c)
 			return IN_UNKNOWN;
+		c->line = at.line;
 		link_alternative(g, c, f->field);
 	}
 
 	read_attributes(g, at, f->field, given, known, ARRAY_SIZE(known));
+	f->line = at.line;
 	f->operator = read_condition(g, at, known[0].value);
 	f->name = read_name(g, at, known[1].value);
 	*g->next_filter = f;

@@ -17,6 +17,7 @@ struct filter {
 	const struct operator *operator;
 	const char *value; /* as in the file */
 	struct items wanted;
+	unsigned line;
 	const char *name;             /* NULL: none; so for all names here */
 	int8_t field_index[SERIES_MAX]; /* in each event of the tag; -1: that event has no such field */
 };
@@ -29,6 +30,7 @@ struct clause {
 	enum relation relation;    /* of a Rule */
 	const char *name;          /* of a Rule */
 	const struct filter *filters;
+	unsigned line;
 	unsigned position; /* among the members of its section */
 
 	/* In an AND section filters on one field are alternatives. The first of them leads the others. */
@@ -43,6 +45,7 @@ struct section {
 	bool include;
 	enum relation relation;
 	const char *group_name; /* of its RuleGroup */
+	unsigned line;
 	const struct clause *clauses;
 };
 

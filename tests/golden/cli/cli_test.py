@@ -389,6 +389,14 @@ REFUSED = [
     (['status', 'x'], 87, "takes no 'x'"),
     (['check'], 87, 'which file'),
     (['check', '/nonexistent.xml'], 87, '/nonexistent.xml'),
+    (['explain'], 87, 'which event'),
+    (['explain', '-c', '--', 'Nothing'], 87, "'Nothing' is no event"),
+    (['explain', '-c', '--', 'RegistryEvent'], 87, 'give the number'),
+    (['explain', '-c', '--', 'ProcessCreate', 'Imge=/bin/sh'], 87, "no field 'Imge'"),
+    (['explain', '-c', '--', 'ProcessCreate', 'ProcessId=x'], 87, 'cannot be the value'),
+    (['explain', '-c', '--', 'ProcessCreate', '/bin/sh'], 87, 'no Field=Value'),
+    (['explain', '-c', '/nonexistent.xml', 'ProcessCreate'], 87, '/nonexistent.xml'),
+    (['explain', '-c', '--', '1', '/etc/passwd'], 1, 'this is no event log'),
     (['help', 'frobnicate'], 87, 'there is no such verb'),
     (['-w'], 87, 'there is no switch -w'),
     (['-i', '-u'], 87, 'exclude one another'),
@@ -467,6 +475,26 @@ def configurations_are_checked(log):
         assert f'{bad}: refused, 2 problems\n' in text and f'{good}: valid' in text
 
 
+EXPLAINED = [
+    ['ProcessCreate', 'Image=/usr/bin/curl', 'CommandLine=curl http://x'],
+    ['1', 'Image=/usr/sbin/cron', 'ParentImage=/usr/sbin/cron', 'User=root'],
+    ['ProcessCreate', 'Image=/usr/bin/\033[2Jls', 'CommandLine=' + 'x' * 200],
+    ['19', 'Name=HKLM\\a'],
+    ['21', 'Consumer=1'],
+    ['FileCreate'],
+    ['NetworkConnect', 'DestinationPort=443', 'Initiated=true'],
+    ['ClipboardChange'],
+    ['255', 'ID=x'],
+    ['11788', os.path.join(WINDOWS, 'cc0_stickykey_v32.evtx')],
+]
+
+
+def verdicts_are_explained(log):
+    texts = [run('explain', '-c', 'explain.xml', *words, cwd=HERE) for words in EXPLAINED]
+    compare_with_file('explain.txt', '\n'.join(texts))
+    assert 'no section speaks of it' in run('explain', '-c', '--', 'ProcessCreate')
+
+
 def the_help_on_configurations_names_every_option_element_and_condition(log):
     help_text = said('-nologo', '-?', 'config', status=0)
     for table, row in (('options.def', r'OPTION\((\w+), \w+, \w+\)'), ('operators.def', r'(?:WHOLE|LIST)\("(.+?)"')):
@@ -537,6 +565,7 @@ TESTS = [
     only_root_may_change_and_anybody_may_ask,
     without_agreement_nothing_is_installed,
     configurations_are_checked,
+    verdicts_are_explained,
     the_help_on_configurations_names_every_option_element_and_condition,
     the_manual_page_has_every_verb_and_option_and_no_other,
 ]
