@@ -63,6 +63,13 @@ def every_source_has_its_licence_line(files):
             yield path
 
 
+def every_recommended_rule_has_an_event(files):
+    """A name that no case of the golden test is given is a rule that nobody has seen match."""
+    names = set(re.findall(r' name="([^"]+)"', read('config/recommended.xml')))
+    shown = set(re.findall(r'=> keep (.+)', read('tests/golden/rules/recommended.test')))
+    yield from sorted(names ^ (shown - {'-'}))
+
+
 def no_function_is_called_that_we_do_not_use(files):
     for path in files:
         if not path.startswith('src/') or not path.endswith(('.c', '.h')):
@@ -78,7 +85,7 @@ def nothing_is_left_for_later(files):
             yield path
 
 
-CHECKS = [includes_point_left, every_source_has_its_licence_line,
+CHECKS = [includes_point_left, every_source_has_its_licence_line, every_recommended_rule_has_an_event,
           no_function_is_called_that_we_do_not_use, nothing_is_left_for_later]
 
 

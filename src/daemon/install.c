@@ -208,9 +208,23 @@ static int check_given(const struct service_config *c, struct body_configure *ru
 	return *file < 0 ? 0 : rules_validate(*file, rules->name);
 }
 
-int service_install(const struct service_config *c)
+/* Whoever names no rules gets ours, or keeps those that are there. */
+static struct service_config with_rules(const struct service_config *given, bool upgrade)
+{
+	struct service_config c = *given;
+
+	if (upgrade || rules_are_given(given))
+		return c;
+	c.xml = packaged_recommended_xml;
+	c.xml_length = sizeof(packaged_recommended_xml) - 1;
+	c.name = "Recommended";
+	return c;
+}
+
+int service_install(const struct service_config *given)
 {
 	bool upgrade = is_installed();
+	const struct service_config all = with_rules(given, upgrade), *c = &all;
 	struct body_configure rules = { 0 };
 	OWNED_FD file = -1;
 	struct err e = { 0 };

@@ -30,7 +30,8 @@ struct service_config {
 	const char *btf;  /* -i only: the service is to start with `-btf` of this file; or NULL */
 };
 
-/* -i: files, accounts, folders, unit, start. Neither path nor xml: keep what is there, else every event. */
+/* -i: files, accounts, folders, unit, start. Neither path nor xml: keep the rules that are there, else those of
+ * config/recommended.xml. */
 int service_install(const struct service_config *c);
 int service_uninstall(bool force, bool remove_log); /* -u */
 int service_configure(const struct service_config *c); /* -c with a file, "--" or options: never empty */

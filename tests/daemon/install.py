@@ -17,6 +17,7 @@ import harness
 from harness import KONSEKI, LOG, Log, Run, alive, eventually, must, run
 
 INSTALLED = '/usr/local/sbin/konseki'
+RECOMMENDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../config/recommended.xml')
 RULES = '''<Sysmon schemaversion="4.90">
   <EventFiltering>
     <ProcessCreate onmatch="include">
@@ -159,7 +160,9 @@ def changed_rules_are_those_of_the_next_start(folder):
     with open(rules, 'w', encoding='utf-8') as f:
         f.write(RULES)
     installed()
-    assert status()['rules']['name'] == 'Everything'
+    assert status()['rules']['name'] == 'Recommended'
+    with open('/etc/konseki/config.xml', encoding='utf-8') as f, open(RECOMMENDED, encoding='utf-8') as wanted:
+        assert f.read() == wanted.read()
     must(KONSEKI, '-c', rules)
     with open('/etc/konseki/config.xml', encoding='utf-8') as f:
         assert f.read() == RULES
