@@ -22,6 +22,7 @@ int BPF_PROG(PROCESS_FORK__tp, struct task_struct *parent, struct task_struct *c
 	if (child->pid != child->tgid || child->flags & PF_KTHREAD)
 		return 0;
 
+	ignore_child(parent, child);
 	who_fill(&who, parent);
 	header_fill(&rec.hdr, KS_PROCESS_FORK, &who);
 	rec.child_tgid = child->tgid;
@@ -145,6 +146,7 @@ int BPF_PROG(PROCESS_TERMINATE__tp, struct task_struct *task)
 	header_fill(&rec.hdr, KS_PROCESS_TERMINATE, &who);
 	rec.exit_code = exit_status(task);
 	emit_fixed(&rec.hdr, KS_PROCESS_TERMINATE, sizeof(rec));
+	ignore_no_more(task);
 	return 0;
 }
 

@@ -26,6 +26,23 @@ static __always_inline bool is_ignored(const struct task_struct *task)
 	return bpf_map_lookup_elem(&ignored, &tgid) != NULL;
 }
 
+/* What a process of ours starts is ours as well, from its first step on. */
+static __always_inline void ignore_child(const struct task_struct *parent, const struct task_struct *child)
+{
+	__u32 tgid = child->tgid, on = 1;
+
+	if (is_ignored(parent))
+		bpf_map_update_elem(&ignored, &tgid, &on, BPF_ANY);
+}
+
+static __always_inline void ignore_no_more(const struct task_struct *task)
+{
+	__u32 tgid = task->tgid;
+
+	if (is_ignored(task))
+		bpf_map_delete_elem(&ignored, &tgid);
+}
+
 /* The ids are those of the initial namespaces. An io_uring worker has the tgid of the process that asked. */
 static __always_inline void who_fill(struct ks_who *who, const struct task_struct *task)
 {

@@ -32,12 +32,20 @@ struct sequence {
 	uint64_t count;
 };
 
+/* What rings_next() returned last, and where it stood. */
+struct latest {
+	const struct ks_hdr *record;
+	unsigned which;
+	uint64_t at;
+};
+
 struct rings {
 	struct ring ring[RINGS];
 	const struct ks_counters *counters;
 	size_t counters_size;
 	unsigned cpus;
 	struct sequence *sequences[RINGS]; /* of `cpus` each */
+	struct latest latest;
 	uint64_t read[KS_RECORD_COUNT];
 	uint64_t corrupt;
 };
@@ -264,6 +272,7 @@ static const struct ks_hdr *ring_take(struct rings *r, unsigned which, const str
 
 	if (ring->at - ring->released > ring->mask / 16)
 		ring_release(ring);
+	r->latest = (struct latest){ hdr, which, ring->at };
 	ring->at += entry_size(length);
 	if (record_check(hdr, length) < 0) {
 		r->corrupt++;
@@ -311,6 +320,16 @@ const struct ks_hdr *rings_next(struct rings *r)
 		if (event)
 			return event;
 	}
+}
+
+void rings_put_back(struct rings *r)
+{
+	const struct ks_hdr *hdr = r->latest.record;
+
+	r->ring[r->latest.which].at = r->latest.at;
+	r->read[hdr->type]--;
+	if (hdr->cpu < r->cpus)
+		r->sequences[r->latest.which][hdr->cpu].count--;
 }
 
 const struct ks_hdr *rings_next_process(struct rings *r)

@@ -21,6 +21,9 @@ DEFINE_DROP(rings)
  * counted as corrupt and skipped. */
 const struct ks_hdr *rings_next(struct rings *r);
 
+/* The record that rings_next() has just returned is to come again. */
+void rings_put_back(struct rings *r);
+
 /* The next record of the process ring only: for an event whose process is not known yet, since whatever
  * introduced it was submitted before. */
 const struct ks_hdr *rings_next_process(struct rings *r);

@@ -20,6 +20,7 @@
 #include "../enrich/enrich.h"
 #include "../enrich/hash.h"
 #include "../rules/ruleset.h"
+#include "helped.h"
 #include "privilege.h"
 #include "request.h"
 
@@ -46,6 +47,8 @@ struct engine {
 	struct engine_tally tally;  /* with what was read since the latest commit */
 	struct engine_tally *kept;  /* in the memory that outlives us */
 	struct exec_watch_reader exec_watch;
+	struct helped helped;
+	bool holding; /* the record at the head of the rings waits for an answer of the helper */
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
 	unsigned depth;
 	bool announce;
@@ -114,6 +117,34 @@ static int want_services(void *context)
 	struct engine *g = context;
 
 	return may_ask(g) ? answered(g, ask_services(g->start->ask)) : -EAGAIN;
+}
+
+static int want_package_state(void *context)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_package_state(g->start->ask)) : -EAGAIN;
+}
+
+static bool want_packages(void *context)
+{
+	struct engine *g = context;
+
+	return helped_packages(&g->helped, g->now_ns);
+}
+
+static bool want_host_name(void *context, const struct ks_address *a)
+{
+	struct engine *g = context;
+
+	return helped_host_name(&g->helped, a, g->now_ns);
+}
+
+static bool want_login(void *context, uint32_t session_id, uint32_t login_uid)
+{
+	struct engine *g = context;
+
+	return helped_login(&g->helped, session_id, login_uid, g->now_ns);
 }
 
 static void want_watch(void *context, uint32_t tgid, uint64_t start_ns)
@@ -232,12 +263,18 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 {
 	struct arena *arena = &g->arenas[g->depth];
 	struct event ev;
+	/* A helper that did its task: two events for each question would be a noise of our own making. */
+	bool own = false;
 
 	arena_reset(arena);
-	if (enrich_record(g->enrich, rec, arena, &ev))
-		judge(g, &ev, arena);
-	else
+	if (enrich_is_end_of_child(g->enrich, rec, (uint32_t)getppid()))
+		own = true;
+	if (!enrich_record(g->enrich, rec, arena, &ev))
 		g->tally.absorbed[rec->type]++;
+	else if (own)
+		g->tally.filtered[rec->type]++;
+	else
+		judge(g, &ev, arena);
 }
 
 /* The record in hand names a process nobody has told of yet: read on in the process ring, where whatever
@@ -419,6 +456,7 @@ static void configure(struct engine *g, const struct order *o)
 	g->rules = rules;
 	malloc_trim(0); /* making rules ready takes much more memory than keeping them */
 	enrich_select_hashes(g->enrich, ruleset_hashes(rules));
+	enrich_select_host_names(g->enrich, ruleset_dns_lookup(rules));
 	snprintf(g->config_name, sizeof(g->config_name), "%s", o->name);
 	snprintf(g->config_hash, sizeof(g->config_hash), "%s", hash);
 
@@ -455,6 +493,7 @@ static void report(struct engine *g)
 	r.missed = t.missed;
 	r.hashes_missing = completed.hashes_missing;
 	r.processes = completed.processes;
+	r.late = completed.late;
 	log_state_get(g->log, &r.log);
 	if (g->rules)
 		snprintf(r.schema_version, sizeof(r.schema_version), "%s",
@@ -476,12 +515,29 @@ static void commit(struct engine *g, bool sync)
 		log_flush(g->log, true);
 }
 
+/* The rings are where the held record and all behind it wait: not for long, and not when they fill. */
+static bool may_hold(const struct engine *g)
+{
+	return !g->stopping &&
+	       rings_backlog(g->rings, KS_RING_EVENTS) < g->start->ring_bytes[KS_RING_EVENTS] / 8 &&
+	       rings_backlog(g->rings, KS_RING_PROCESS) < g->start->ring_bytes[KS_RING_PROCESS] / 4;
+}
+
 static void drain(struct engine *g, unsigned max)
 {
-	const struct ks_hdr *rec;
+	while (max-- > 0) {
+		const struct ks_hdr *rec = rings_next(g->rings);
 
-	while (max-- > 0 && (rec = rings_next(g->rings)))
+		g->holding = false;
+		if (!rec)
+			return;
+		if (!enrich_ready(g->enrich, rec, g->now_ns, may_hold(g))) {
+			rings_put_back(g->rings);
+			g->holding = true;
+			return;
+		}
 		take_record(g, rec);
+	}
 }
 
 static int stop(struct engine *g)
@@ -551,12 +607,15 @@ static void tick(struct engine *g)
 
 static void nap(struct engine *g)
 {
-	struct pollfd wake[] = {
+	struct pollfd wake[3 + HELP_LANES] = {
 		{ .fd = g->start->orders, .events = POLLIN },
-		{ .fd = g->start->ring[0], .events = POLLIN },
-		{ .fd = g->start->ring[1], .events = POLLIN },
+		{ .fd = g->holding ? -1 : g->start->ring[0], .events = POLLIN },
+		{ .fd = g->holding ? -1 : g->start->ring[1], .events = POLLIN },
 	};
 
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		wake[3 + i] = (struct pollfd){ .fd = g->helped.lanes[i].busy ? g->helped.lanes[i].fd : -1,
+					       .events = POLLIN };
 	poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, NAP_MS);
 }
 
@@ -570,11 +629,12 @@ static void run(struct engine *g)
 		collect_pins(g);
 		if (second)
 			tick(g);
+		helped_read(&g->helped, g->enrich, g->now_ns);
 		if (g->rules)
 			drain(g, BATCH);
 		commit(g, second);
 		obey(g);
-		if (!g->stopping && !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules))
+		if (!g->stopping && (g->holding || !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules)))
 			nap(g);
 	}
 }
@@ -597,7 +657,8 @@ static int prepare(struct engine *g, struct err *e)
 		.guid = { .boot_epoch_ns = s->boot_epoch_ns },
 		.full_capabilities = own_capabilities(),
 		.ask = { g, want_exe, want_cmdline, want_passwd, want_services, want_watch,
-			 collect_pins, catch_up },
+			 collect_pins, catch_up, want_packages, want_host_name, want_login,
+			 want_package_state },
 	};
 	struct log_options keeping = {
 		.size_max = s->log_size_max,
@@ -605,6 +666,8 @@ static int prepare(struct engine *g, struct err *e)
 	};
 
 	memcpy(completing.guid.machine, s->machine, sizeof(s->machine));
+	memcpy(completing.computer, s->computer, sizeof(s->computer));
+	helped_init(&g->helped, s->help);
 	g->exec_watch.watch = s->exec_watch;
 	g->kept = mmap(NULL, ENGINE_MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->memory, 0);
 	if (g->kept == MAP_FAILED)

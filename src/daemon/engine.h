@@ -9,6 +9,8 @@
 #include "../base/err.h"
 #include "../log/log.h"
 
+#define HELP_LANES 6u /* sockets at which questions to a helper wait (helper.h) */
+
 /* What the supervisor hands over; the descriptors belong to the engine from then on. */
 struct engine_start {
 	int ring[2]; /* KS_RING_* */
@@ -23,6 +25,7 @@ struct engine_start {
 	int ask;    /* to the monitor: requests.def, "engine asks" (request.h) */
 	int orders; /* from the monitor: requests.def, "engine obeys". The first order is CONFIGURE: until
 		     * it has come, nothing is read from the rings, and a refusal ends the engine */
+	int help[HELP_LANES]; /* to the helpers: requests.def, "the engine asks a helper" (helped.h) */
 	uint8_t machine[4];     /* first group of every GUID */
 	uint64_t boot_epoch_ns; /* UTC of CLOCK_BOOTTIME 0, fixed for this boot: second and third group */
 	char computer[65];
@@ -56,6 +59,7 @@ struct engine_report {
 	uint64_t corrupt, path_unknown, missed;
 	uint64_t hashes_missing; /* executed files whose content was gone before it could be read */
 	uint64_t processes;      /* known now */
+	uint64_t late;           /* fields that are "-" since the helper did not answer in time */
 	struct log_state log;
 	char schema_version[8]; /* of the rules in force */
 	char config_name[256];

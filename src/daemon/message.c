@@ -24,6 +24,11 @@ static void end_texts_configure(void *body)
 	END_TEXT(((struct body_configure *)body)->name);
 }
 
+static void end_texts_name(void *body)
+{
+	END_TEXT(((struct body_name *)body)->text);
+}
+
 static void end_texts_reply(void *body)
 {
 	END_TEXT(((struct body_reply *)body)->text);
@@ -67,6 +72,9 @@ static void end_texts_status(void *body)
 #define end_texts_process NULL
 #define end_texts_want    NULL
 #define end_texts_pulse   NULL
+#define end_texts_address NULL
+#define end_texts_login   NULL
+#define end_texts_time    NULL
 
 /* --- the table */
 
@@ -85,6 +93,7 @@ static void end_texts_status(void *body)
 		   times,                                                                          \
 		   what },
 #define ENGINE_ASKS(name, ...)      ROW(ASK_##name, PARTY_ENGINE, #name, __VA_ARGS__)
+#define HELPER_DOES(name, ...)      ROW(HELP_##name, PARTY_ENGINE_HELPED, #name, __VA_ARGS__)
 #define ROOT_ASKS(name, ...)        ROW(CONTROL_##name, PARTY_ROOT, #name, __VA_ARGS__)
 #define MONITOR_ORDERS(name, ...)   ROW(COMMAND_##name, PARTY_MONITOR_ORDERING, #name, __VA_ARGS__)
 #define SUPERVISOR_TELLS(name, ...) ROW(TELL_##name, PARTY_SUPERVISOR, #name, __VA_ARGS__)

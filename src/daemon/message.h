@@ -19,6 +19,22 @@ struct body_process { /* as in struct ks_who: never a number alone, which might 
 	uint32_t spare;
 };
 
+struct body_address {
+	struct ks_address address;
+};
+
+struct body_name {
+	char text[256]; /* "": none */
+};
+
+struct body_login {
+	uint32_t session_id, login_uid;
+};
+
+struct body_time {
+	uint64_t utc_s; /* since 1970; 0: unknown */
+};
+
 struct body_want {
 	uint8_t wanted[KS_RECORD_COUNT];
 };
@@ -79,6 +95,7 @@ struct body_status {
 enum message_kind {
 	MESSAGE_NONE,
 #define ENGINE_ASKS(name, ...)      ASK_##name,
+#define HELPER_DOES(name, ...)      HELP_##name,
 #define ROOT_ASKS(name, ...)        CONTROL_##name,
 #define MONITOR_ORDERS(name, ...)   COMMAND_##name,
 #define SUPERVISOR_TELLS(name, ...) TELL_##name,
@@ -88,7 +105,14 @@ enum message_kind {
 };
 #define MESSAGE_ANSWER 0x80000000u /* set in the kind of an answer */
 
-enum party { PARTY_ENGINE = 1, PARTY_ROOT, PARTY_MONITOR_ORDERING, PARTY_SUPERVISOR, PARTY_MONITOR };
+enum party {
+	PARTY_ENGINE = 1,
+	PARTY_ENGINE_HELPED,
+	PARTY_ROOT,
+	PARTY_MONITOR_ORDERING,
+	PARTY_SUPERVISOR,
+	PARTY_MONITOR
+};
 
 enum message_state { STARTING = 1, WATCHING = 2, STOPPING = 4, ANY = 7 };
 
@@ -122,6 +146,10 @@ struct message {
 	struct message_head head;
 	union {
 		struct body_process process;
+		struct body_address address;
+		struct body_name name;
+		struct body_login login;
+		struct body_time time;
 		struct body_want want;
 		struct body_configure configure;
 		struct body_reply reply;

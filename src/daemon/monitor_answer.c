@@ -6,6 +6,7 @@
 
 #include "../collect/exec_watch.h"
 #include "monitor_parts.h"
+#include "paths.h"
 #include "process_files.h"
 
 static int answer_EXE(struct monitor *m, const struct message *request)
@@ -48,6 +49,13 @@ static int answer_SERVICES(struct monitor *m, const struct message *request)
 	(void)m;
 	(void)request;
 	return open_database("/etc/services");
+}
+
+static int answer_PACKAGE_STATE(struct monitor *m, const struct message *request)
+{
+	(void)m;
+	(void)request;
+	return open_database(PATH_PACKAGES "/status");
 }
 
 static int answer_WATCH(struct monitor *m, const struct message *request)

@@ -20,6 +20,11 @@
 #define PATH_EPOCH    PATH_RUN "/boot-epoch"
 #define PATH_EMPTY    PATH_RUN "/empty"       /* the engine's root folder */
 
+/* What others keep. */
+#define PATH_PACKAGES "/var/lib/dpkg"
+#define PATH_SESSIONS "/run/systemd/sessions" /* of the login manager */
+#define PATH_LOGINS   "/run/utmp"
+
 #define PATH_UNIT     "/etc/systemd/system/konseki.service"
 #define PATH_SYSTEMD  "/run/systemd/system"   /* exists when systemd runs this machine */
 #define PATH_INIT     "/etc/init.d/konseki"

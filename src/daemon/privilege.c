@@ -21,9 +21,10 @@
 #include "../base/own.h"
 #include "paths.h"
 
-/* When no account was made (`konseki run` on a machine where nothing is installed): a number of the range
- * that systemd gives to services for the time they run, so no account of a person has it. */
-#define NUMBER_WITHOUT_ACCOUNT 64713u
+/* When no account was made (`konseki run` on a machine where nothing is installed): numbers of the range
+ * that systemd gives to services for the time they run, so no account of a person has them. */
+#define ENGINE_WITHOUT_ACCOUNT 64713u
+#define HELPER_WITHOUT_ACCOUNT 64714u
 
 struct identity_numbers {
 	uid_t uid;
@@ -32,9 +33,9 @@ struct identity_numbers {
 
 /* From the file, not through NSS: a directory server that does not answer must not hold us up, and its
  * libraries have no business in a process of root. */
-static struct identity_numbers account(const char *name)
+static struct identity_numbers account(const char *name, uid_t otherwise)
 {
-	struct identity_numbers found = { NUMBER_WITHOUT_ACCOUNT, NUMBER_WITHOUT_ACCOUNT };
+	struct identity_numbers found = { otherwise, otherwise };
 	FILE *passwd = fopen("/etc/passwd", "re");
 	struct passwd *p;
 
@@ -88,7 +89,7 @@ static const struct rule engine_rules[] = {
 	WHEN(newfstatat, 3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0),
 	WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFL, 0),
 	WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFL, 0),
-	WHEN(fcntl, 1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0),
+	WHEN(fcntl, 1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_GET_SEALS, 0),
 	/* memory, but none that can be executed */
 	WHEN(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 	WHEN(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0), ALWAYS(munmap), ALWAYS(mremap),
@@ -114,7 +115,12 @@ static int allow(scmp_filter_ctx filter, const struct rule *rules, size_t count)
 		if (r < 0)
 			return r;
 	}
-	/* abort() must end the process, and only this one. */
+	return 0;
+}
+
+/* abort() must end the process, and only this one. */
+static int allow_abort(scmp_filter_ctx filter)
+{
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
@@ -127,39 +133,114 @@ static int load_filter(scmp_filter_ctx filter)
 	return r < 0 ? r : seccomp_load(filter);
 }
 
-static int filter_engine(struct err *e)
+struct list {
+	const struct rule *rules;
+	size_t count;
+};
+#define LIST(rules) { rules, ARRAY_SIZE(rules) }
+
+/* Everything is EPERM but what stands in the lists. */
+static int filter_all_but(const struct list *lists, size_t count, const char *whose, struct err *e)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = filter ? allow(filter, engine_rules, ARRAY_SIZE(engine_rules)) : -ENOMEM;
+	int r = filter ? 0 : -ENOMEM;
 
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = allow(filter, lists[i].rules, lists[i].count);
+	if (r == 0)
+		r = allow_abort(filter);
 	if (r == 0)
 		r = load_filter(filter);
 	if (filter)
 		seccomp_release(filter);
-	return r < 0 ? err_set(e, -r, "loading the engine's system call filter") : 0;
+	return r < 0 ? err_set(e, -r, "loading the %s's system call filter", whose) : 0;
 }
 
-int privilege_seal_engine(struct err *e)
+/* Another user without groups, capabilities or a way to get any. */
+static int become_nobody(struct identity_numbers n, struct err *e)
 {
-	/* Found while names can still be looked up. */
-	struct identity_numbers engine = account(ACCOUNT_ENGINE);
-	int r = enter_empty_root(e);
-
-	if (r < 0)
-		return r;
+	int r;
 
 	/* The bounding set goes while we may still change it, the rest with the identity. */
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_lock() < 0 || capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return err_set(e, EPERM, "emptying the capability bounding set");
-	r = drop_identity(engine, e);
+	r = drop_identity(n, e);
 	if (r < 0)
 		return r;
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
 		return err_set(e, EPERM, "dropping capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "sealing the process");
-	return filter_engine(e);
+	return 0;
+}
+
+int privilege_seal_engine(struct err *e)
+{
+	static const struct list lists[] = { LIST(engine_rules) };
+	/* Found while names can still be looked up. */
+	struct identity_numbers engine = account(ACCOUNT_ENGINE, ENGINE_WITHOUT_ACCOUNT);
+	int r = enter_empty_root(e);
+
+	if (r == 0)
+		r = become_nobody(engine, e);
+	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), "engine", e);
+}
+
+/* --- the helper */
+
+#define READ_ONLY_MASK (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+
+/* Reading by name what any user may read, and one message in, one out. */
+static const struct rule helper_rules[] = {
+	ALWAYS(read), ALWAYS(readv), ALWAYS(pread64), ALWAYS(lseek), ALWAYS(close), ALWAYS(fstat),
+	ALWAYS(write), ALWAYS(writev), ALWAYS(recvmsg), ALWAYS(sendmsg), ALWAYS(memfd_create),
+	WHEN(open, 1, SCMP_CMP_MASKED_EQ, READ_ONLY_MASK, O_RDONLY),
+	WHEN(openat, 2, SCMP_CMP_MASKED_EQ, READ_ONLY_MASK, O_RDONLY),
+	ALWAYS(newfstatat), ALWAYS(stat), ALWAYS(lstat), ALWAYS(readlink), ALWAYS(readlinkat),
+	ALWAYS(access), ALWAYS(getdents64), ALWAYS(fstatfs), ALWAYS(uname), ALWAYS(getcwd),
+	WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFL, 0),
+	WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFL, 0),
+	WHEN(fcntl, 1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_ADD_SEALS, 0),
+	WHEN(fcntl, 1, SCMP_CMP_EQ, F_GET_SEALS, 0),
+	WHEN(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+	WHEN(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0), ALWAYS(munmap), ALWAYS(mremap),
+	ALWAYS(madvise), ALWAYS(brk), ALWAYS(poll), ALWAYS(ppoll), ALWAYS(clock_gettime),
+	ALWAYS(clock_nanosleep), ALWAYS(nanosleep), ALWAYS(gettimeofday), ALWAYS(time),
+	ALWAYS(restart_syscall), ALWAYS(futex), ALWAYS(sched_yield), ALWAYS(getrandom), ALWAYS(getpid),
+	ALWAYS(gettid), ALWAYS(getppid), ALWAYS(getuid), ALWAYS(geteuid), ALWAYS(getgid), ALWAYS(getegid),
+	ALWAYS(getrusage), ALWAYS(sysinfo), ALWAYS(rt_sigaction), ALWAYS(rt_sigprocmask),
+	ALWAYS(rt_sigreturn), ALWAYS(sigaltstack), ALWAYS(exit), ALWAYS(exit_group),
+};
+
+/* Asking name servers; their modules are libraries that the C library loads by itself. */
+static const struct rule network_rules[] = {
+	ALWAYS(socket), ALWAYS(connect), ALWAYS(bind), ALWAYS(sendto), ALWAYS(sendmmsg), ALWAYS(recvfrom),
+	ALWAYS(getsockname), ALWAYS(getpeername), ALWAYS(setsockopt), ALWAYS(getsockopt), ALWAYS(ioctl),
+	ALWAYS(epoll_create1), ALWAYS(epoll_ctl), ALWAYS(epoll_wait), ALWAYS(eventfd2),
+	WHEN(mmap, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+	WHEN(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+};
+
+static int seal_helper(const struct list *lists, size_t count, struct err *e)
+{
+	int r = become_nobody(account(ACCOUNT_HELPER, HELPER_WITHOUT_ACCOUNT), e);
+
+	return r < 0 ? r : filter_all_but(lists, count, "helper", e);
+}
+
+int privilege_seal_helper(struct err *e)
+{
+	static const struct list lists[] = { LIST(helper_rules) };
+
+	return seal_helper(lists, ARRAY_SIZE(lists), e);
+}
+
+int privilege_seal_helper_network(struct err *e)
+{
+	static const struct list lists[] = { LIST(helper_rules), LIST(network_rules) };
+
+	return seal_helper(lists, ARRAY_SIZE(lists), e);
 }
 
 /* --- the monitor */

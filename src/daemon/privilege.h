@@ -10,6 +10,12 @@
  * forbidden call ends with EPERM, so that a library's optional call does not kill the log. */
 int privilege_seal_engine(struct err *e);
 
+/* The helper's seal: user `konseki-help` (or a number as above), no capabilities, no_new_privs, and a filter that
+ * allows reading by name what any user may read, memory, a sealed memfd as result, and nothing else: no
+ * writing, no execution, no other process, no socket. The network form adds sockets and loading libraries. */
+int privilege_seal_helper(struct err *e);
+int privilege_seal_helper_network(struct err *e);
+
 /* The monitor: keeps only CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,
  * CAP_NET_ADMIN and what else is proved to be needed. */
 int privilege_reduce_monitor(struct err *e);

@@ -50,6 +50,11 @@ int ask_services(int channel)
 	return ask_descriptor(channel, ASK_SERVICES, NULL);
 }
 
+int ask_package_state(int channel)
+{
+	return ask_descriptor(channel, ASK_PACKAGE_STATE, NULL);
+}
+
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns)
 {
 	return ask_nothing_back(channel, ASK_WATCH, &(struct body_process){ start_ns, tgid, 0 });

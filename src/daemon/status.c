@@ -93,11 +93,11 @@ static void print_text(const struct body_status *s)
 		if (is_shown(s, &event_types[i]))
 			printf("%3u %-40s %s\n", event_types[i].id, event_types[i].title,
 			       how_seen(s, &event_types[i]));
-	if (r->path_unknown || r->missed || r->corrupt || r->hashes_missing)
+	if (r->path_unknown || r->missed || r->corrupt || r->hashes_missing || r->late)
 		printf("\n%" PRIu64 " paths not known in full, %" PRIu64
 		       " operations not followed to their end, %" PRIu64
-		       " records unreadable, %" PRIu64 " hashes missing\n",
-		       r->path_unknown, r->missed, r->corrupt, r->hashes_missing);
+		       " records unreadable, %" PRIu64 " hashes missing, %" PRIu64 " answers late\n",
+		       r->path_unknown, r->missed, r->corrupt, r->hashes_missing, r->late);
 }
 
 /* --- JSON */
@@ -157,9 +157,9 @@ static void print_json(const struct body_status *s)
 	       r->log.newest_utc_ns);
 	printf("\"memory\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"path_unknown\":%" PRIu64
 	       ",\"missed\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"hashes_missing\":%" PRIu64
-	       ",\"events\":[",
+	       ",\"late\":%" PRIu64 ",\"events\":[",
 	       memory_bytes(s), r->processes, r->path_unknown, r->missed, r->corrupt,
-	       r->hashes_missing);
+	       r->hashes_missing, r->late);
 	for (unsigned i = 0; i < EVENT_TYPE_COUNT; i++) {
 		if (!is_shown(s, &event_types[i]))
 			continue;

@@ -15,6 +15,7 @@
 
 #include "../event/event.h"
 #include "files.h"
+#include "helper.h"
 #include "host.h"
 #include "notify.h"
 
@@ -45,12 +46,22 @@ struct child {
 	char fate[200];     /* how the latest ended, for the log */
 };
 
+/* Where questions to the helper wait. It is only looked whether something waits, never at what. */
+struct lane {
+	int fd;    /* the helper's end; -1: no engine */
+	pid_t pid; /* 0: none runs */
+	uint64_t kill_ms;
+	uint64_t rest_ms; /* before this none is started: the latest ones failed */
+	unsigned failures;
+};
+
 struct supervisor {
 	struct supervision *s;
 	struct child monitor, engine;
 	int signals;
 	int link;        /* to the monitor */
 	int ask, orders; /* the monitor's ends, kept for the next monitor */
+	struct lane lanes[HELP_LANES];
 	struct receiver from_monitor;
 	struct body_held held;
 	int fds[MESSAGE_FDS_MAX];
@@ -122,10 +133,10 @@ static void run_monitor(struct supervisor *v, int link)
 	_exit(monitor_main(&start));
 }
 
-static void run_engine(struct supervisor *v, int ask, int orders)
+static void run_engine(struct supervisor *v, int ask, int orders, const int help[HELP_LANES])
 {
 	static struct engine_start start;
-	int keep[HELD_FIXED + 3];
+	int keep[HELD_FIXED + 3 + HELP_LANES];
 	unsigned n = HELD_FIXED;
 
 	start = v->held.start;
@@ -137,9 +148,12 @@ static void run_engine(struct supervisor *v, int ask, int orders)
 	start.exec_watch = v->held.has_exec_watch ? v->fds[HELD_FIXED] : -1;
 	start.ask = ask;
 	start.orders = orders;
+	memcpy(start.help, help, sizeof(start.help));
 	memcpy(keep, v->fds, HELD_FIXED * sizeof(*keep));
 	keep[n++] = ask;
 	keep[n++] = orders;
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		keep[n++] = help[i];
 	if (start.exec_watch >= 0)
 		keep[n++] = start.exec_watch;
 	files_close_all_but(keep, n);
@@ -187,9 +201,76 @@ static void start_monitor(struct supervisor *v)
 		tell_engine(v, v->engine_ready, v->monitor.fate);
 }
 
+/* --- helpers */
+
+static void close_lanes(struct supervisor *v)
+{
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		if (v->lanes[i].fd >= 0)
+			close(MOVE_FD(v->lanes[i].fd));
+}
+
+/* The engine's ends; those that could not be made are -1, and what they would answer is "-". */
+static void open_lanes(struct supervisor *v, int help[HELP_LANES])
+{
+	int pair[2];
+
+	close_lanes(v);
+	for (unsigned i = 0; i < HELP_LANES; i++) {
+		bool made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0;
+
+		v->lanes[i].fd = made ? pair[0] : -1;
+		help[i] = made ? pair[1] : -1;
+	}
+}
+
+static void start_helper(struct supervisor *v, unsigned i)
+{
+	struct lane *lane = &v->lanes[i];
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		int fd = lane->fd;
+
+		become_child();
+		files_close_all_but(&fd, 1);
+		_exit(helper_main(i, lane->fd));
+	}
+	lane->pid = pid > 0 ? pid : 0;
+	lane->kill_ms = now_ms() + help_lanes[i].seconds * 1000u;
+	if (pid < 0)
+		lane->rest_ms = now_ms() + TICK_MS;
+}
+
+/* One that fails rests, longer each time: a question that kills whoever reads it must not keep us busy. */
+static void helper_ended(struct lane *lane, int status)
+{
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	lane->pid = 0;
+	lane->failures = well ? 0 : lane->failures + 1;
+	lane->rest_ms = well ? 0 : now_ms() + restart_delay_ms(lane->failures + 1);
+}
+
+static void look_after_helpers(struct supervisor *v, uint64_t now)
+{
+	for (unsigned i = 0; i < HELP_LANES; i++) {
+		struct lane *lane = &v->lanes[i];
+		struct pollfd p = { .fd = lane->fd, .events = POLLIN };
+
+		if (lane->pid && now >= lane->kill_ms)
+			kill(lane->pid, SIGKILL);
+		else if (!lane->pid && lane->fd >= 0 && now >= lane->rest_ms && poll(&p, 1, 0) == 1 &&
+			 (p.revents & POLLIN))
+			start_helper(v, i);
+	}
+}
+
 static void start_engine(struct supervisor *v)
 {
-	int ask[2], orders[2];
+	int ask[2], orders[2], help[HELP_LANES];
 	pid_t pid;
 
 	v->engine.start_ms = 0;
@@ -198,12 +279,16 @@ static void start_engine(struct supervisor *v)
 		give_up(v, 1, "no sockets for the engine");
 		return;
 	}
+	open_lanes(v, help);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		become_child();
-		run_engine(v, ask[1], orders[1]);
+		run_engine(v, ask[1], orders[1], help);
 	}
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		if (help[i] >= 0)
+			close(help[i]);
 	close(ask[1]);
 	close(orders[1]);
 	v->ask = ask[0];
@@ -274,6 +359,7 @@ static void engine_died(struct supervisor *v, int status)
 {
 	close(MOVE_FD(v->ask));
 	close(MOVE_FD(v->orders));
+	close_lanes(v);
 	describe_death(&v->engine, status);
 	if (v->stopping) {
 		v->kill_ms = now_ms() + MONITOR_STOP_MS;
@@ -320,6 +406,9 @@ static void reap(struct supervisor *v)
 		v->engine.pid = 0;
 		engine_died(v, status);
 	}
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		if (v->lanes[i].pid && waitpid(v->lanes[i].pid, &status, WNOHANG) == v->lanes[i].pid)
+			helper_ended(&v->lanes[i], status);
 }
 
 /* --- what the monitor tells */
@@ -500,6 +589,9 @@ static void read_signals(struct supervisor *v)
 
 static bool done(const struct supervisor *v)
 {
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		if (v->lanes[i].pid)
+			return false;
 	return v->stopping && !v->monitor.pid && !v->engine.pid;
 }
 
@@ -517,23 +609,34 @@ static int nearest_ms(const struct supervisor *v)
 static void run(struct supervisor *v)
 {
 	while (!done(v)) {
-		struct pollfd p[] = { { .fd = v->signals, .events = POLLIN },
-				      { .fd = v->link, .events = POLLIN } };
+		struct pollfd p[2 + HELP_LANES] = { { .fd = v->signals, .events = POLLIN },
+						    { .fd = v->link, .events = POLLIN } };
+		uint64_t now = now_ms();
 
+		for (unsigned i = 0; i < HELP_LANES; i++)
+			p[2 + i] = (struct pollfd){
+				.fd = v->lanes[i].pid || now < v->lanes[i].rest_ms ? -1 : v->lanes[i].fd,
+				.events = POLLIN
+			};
 		poll(p, ARRAY_SIZE(p), nearest_ms(v));
 		/* After a pause of ourselves (Ctrl-Z) the pulses of that time come before the judgement. */
 		read_link(v);
 		read_signals(v);
 		watch_over(v);
+		look_after_helpers(v, now_ms());
 	}
+	close_lanes(v);
 }
 
 int supervise(struct supervision *s)
 {
 	struct supervisor v = { .s = s, .link = -1, .ask = -1, .orders = -1,
 				.monitor.name = "monitor", .engine.name = "engine" };
+
 	sigset_t ours, before;
 
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		v.lanes[i].fd = -1;
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGCHLD);
 	sigaddset(&ours, SIGTERM);

@@ -10,6 +10,7 @@
 #include "fill.h"
 
 #define REMEMBER_NS 60000000000u /* an ended process: records of it may still be on their way */
+#define PACKAGES_REST_NS 3000000000u /* between two looks at a database that keeps changing */
 #define PIN_NS      10000000000u /* a pinned file that no exec has claimed was a script or a loader */
 #define COMMAND_MAX KS_ARGV_MAX  /* of a snapshot row, as for an exec */
 
@@ -21,7 +22,11 @@ int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *
 	if (!en)
 		return err_set(e, ENOMEM, "tables of the engine");
 	en->o = *o;
-	en->passwd = -1;
+	en->passwd = en->package_state = -1;
+	en->hosts = hosts_new();
+	en->logins = logins_new();
+	if (!en->hosts || !en->logins)
+		return err_set(e, ENOMEM, "tables of the engine");
 	if (process_table_new(&en->processes) < 0)
 		return err_set(e, ENOMEM, "process table");
 	if (hashes_new(&en->hashes, e) < 0)
@@ -43,6 +48,11 @@ void enrich_free(struct enrich *en)
 	if (en->passwd >= 0)
 		close(en->passwd);
 	process_table_free(en->processes);
+	if (en->package_state >= 0)
+		close(en->package_state);
+	packages_free(en->packages);
+	hosts_free(en->hosts);
+	logins_free(en->logins);
 	names_free(en->users);
 	names_free(en->services);
 	hashes_free(en->hashes);
@@ -52,6 +62,135 @@ void enrich_free(struct enrich *en)
 void enrich_select_hashes(struct enrich *en, unsigned selected)
 {
 	hashes_select(en->hashes, selected);
+}
+
+void enrich_select_host_names(struct enrich *en, bool wanted)
+{
+	en->host_names_wanted = wanted;
+}
+
+/* --- what the helper says */
+
+void enrich_take_packages(struct enrich *en, int fd)
+{
+	struct packages *fresh;
+
+	en->packages_known = KNOWN;
+	if (fd < 0 || packages_map(fd, &fresh) < 0)
+		return; /* an older index is better than none: bytes it knows are still those */
+	packages_free(en->packages);
+	en->packages = fresh;
+}
+
+void enrich_take_host_name(struct enrich *en, const struct ks_address *a, const char *name)
+{
+	hosts_tell(en->hosts, a, name, en->now_ns);
+}
+
+void enrich_take_login(struct enrich *en, uint32_t session_id, uint32_t login_uid, uint64_t seconds)
+{
+	logins_settle(en->logins, session_id, login_uid, seconds);
+}
+
+/* True: nothing to wait for. */
+static bool host_known(struct enrich *en, const struct ks_address *a, uint64_t now_ns)
+{
+	const struct enrich_ask *ask = &en->o.ask;
+	enum known known;
+	const char *name;
+
+	if (!fill_needs_host_name(a))
+		return true;
+	known = hosts_find(en->hosts, a, now_ns, &name);
+	if (known == KNOWN_NOT) {
+		if (!ask->host_name || !ask->host_name(ask->context, a)) {
+			en->tally.late++;
+			hosts_give_up(en->hosts, a, now_ns);
+			return true;
+		}
+		hosts_asked(en->hosts, a, now_ns);
+	}
+	return known == KNOWN;
+}
+
+static bool login_known(struct enrich *en, uint32_t session_id, uint32_t login_uid)
+{
+	const struct enrich_ask *ask = &en->o.ask;
+	enum known known;
+	uint64_t seconds;
+
+	if (login_uid == UINT32_MAX || session_id == UINT32_MAX)
+		return true;
+	known = logins_find(en->logins, session_id, login_uid, &seconds);
+	if (known == KNOWN_NOT) {
+		logins_asked(en->logins, session_id, login_uid);
+		if (!ask->login || !ask->login(ask->context, session_id, login_uid))
+			return true;
+	}
+	return known == KNOWN;
+}
+
+/* What is missing of this record, with all of it asked for at once. */
+static unsigned missing(struct enrich *en, const struct ks_hdr *rec, uint64_t now_ns)
+{
+	const struct ks_rec_NETWORK_CONNECT *connect = (const void *)rec;
+	const struct ks_rec_PROCESS_CREATE *exec = (const void *)rec;
+
+	if (rec->type == KS_NETWORK_CONNECT && en->host_names_wanted)
+		return !host_known(en, &connect->source, now_ns) +
+		       !host_known(en, &connect->destination, now_ns);
+	if (rec->type == KS_PROCESS_CREATE)
+		return !login_known(en, exec->session_id, exec->login_uid) +
+		       (!en->packages && en->packages_known == KNOWN_ASKED);
+	return 0;
+}
+
+bool enrich_ready(struct enrich *en, const struct ks_hdr *rec, uint64_t now_ns, bool may_wait)
+{
+	unsigned count = missing(en, rec, now_ns);
+
+	if (count == 0)
+		return true;
+	if (may_wait && now_ns < rec->time_ns + ENRICH_HOLD_NS)
+		return false;
+	en->tally.late += count;
+	return true;
+}
+
+/* The file of this state was replaced since, or written to; or there was none. */
+static bool packages_changed(const struct enrich *en)
+{
+	struct stat st;
+
+	if (en->package_state < 0 || fstat(en->package_state, &st) < 0 || st.st_nlink == 0)
+		return true;
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec !=
+	       en->package_state_mtime_ns;
+}
+
+/* The state is opened before the question, so that what changes in between is noticed the next time. */
+static void packages_refresh(struct enrich *en)
+{
+	const struct enrich_ask *ask = &en->o.ask;
+	struct stat st;
+	int state;
+
+	if (!ask->packages || en->packages_known == KNOWN_ASKED || !packages_changed(en) ||
+	    (en->packages_asked_ns && en->now_ns - en->packages_asked_ns < PACKAGES_REST_NS))
+		return;
+	en->packages_asked_ns = en->now_ns;
+	state = ask->package_state(ask->context);
+	if (state < 0 || fstat(state, &st) < 0)
+		return; /* no such database here */
+	if (en->package_state >= 0)
+		close(en->package_state);
+	en->package_state = state;
+	en->package_state_mtime_ns =
+		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	if (ask->packages(ask->context))
+		en->packages_known = KNOWN_ASKED;
+	else
+		close(MOVE_FD(en->package_state)); /* again after a rest */
 }
 
 /* --- the clock and what ages */
@@ -94,6 +233,7 @@ void enrich_tick(struct enrich *en, uint64_t boot_ns, uint64_t utc_offset_ns)
 	en->utc_offset_ns = utc_offset_ns;
 	if (users_changed(en))
 		users_reload(en);
+	packages_refresh(en);
 	if (boot_ns > REMEMBER_NS)
 		process_table_forget(en->processes, boot_ns - REMEMBER_NS);
 	if (boot_ns > PIN_NS)
@@ -281,7 +421,8 @@ static void find_actor(struct filling *f)
 bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *arena,
 		   struct event *ev)
 {
-	struct filling f = { .en = en, .rec = rec, .arena = arena };
+	struct file_known file = { 0 };
+	struct filling f = { .en = en, .rec = rec, .arena = arena, .file = &file };
 
 	if (rec->type == KS_PROCESS_FORK)
 		take_fork(en, (const void *)rec);
@@ -298,6 +439,17 @@ bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *ar
 	if (rec->type == KS_PROCESS_TERMINATE && f.process)
 		process_ended(en->processes, f.process, rec->time_ns);
 	return true;
+}
+
+bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, uint32_t parent)
+{
+	const struct ks_rec_PROCESS_TERMINATE *end = (const void *)rec;
+	const struct process *p;
+
+	if (rec->type != KS_PROCESS_TERMINATE || end->exit_code != 0)
+		return false;
+	p = process_find(en->processes, rec->who.tgid, rec->who.start_ns);
+	return p && p->parent_known && p->parent_tgid == parent;
 }
 
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],

@@ -29,11 +29,19 @@ struct enrich_ask {
 	void (*collect_pins)(void *context);
 	/* A process is unknown though it acts: hand in the process records that wait. */
 	void (*catch_up)(void *context);
+	/* Questions to the helper: asked without waiting, answered by enrich_take_*(). False: not now. Each may be
+	 * NULL: nobody to ask. */
+	bool (*packages)(void *context);
+	bool (*host_name)(void *context, const struct ks_address *a);
+	bool (*login)(void *context, uint32_t session_id, uint32_t login_uid);
+	/* The state of the package database, to notice that it changed: a descriptor, or negative. */
+	int (*package_state)(void *context);
 };
 
 struct enrich_options {
 	struct guid_base guid;
 	uint64_t full_capabilities; /* what root has on this machine */
+	char computer[65];          /* its name, for its own addresses */
 	struct enrich_ask ask;
 };
 
@@ -42,6 +50,7 @@ void enrich_free(struct enrich *en);
 DEFINE_DROP(enrich)
 
 void enrich_select_hashes(struct enrich *en, unsigned algorithms); /* HASH_* */
+void enrich_select_host_names(struct enrich *en, bool wanted);
 
 /* Once a second or so: the clock (UTC = CLOCK_BOOTTIME + offset), names that changed, the long dead. */
 void enrich_tick(struct enrich *en, uint64_t boot_ns, uint64_t utc_offset_ns);
@@ -55,10 +64,27 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *row);
 /* The same row again, after all of them were taken in: its parent. */
 void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *row);
 
+/* --- What the helper says comes later than the record it is for. A record waits for it, at the head of its ring
+ * and with all that came after it, until it is ENRICH_HOLD_NS old and not longer; then the field is "-". So the
+ * order stays, the delay has a bound however many answers are missing, and nothing is waited for twice. */
+#define ENRICH_HOLD_NS 400000000u
+
+/* False: an answer for this record is on its way and the record is young enough to wait. Asks what is to be
+ * asked. may_wait: false when the ring fills. */
+bool enrich_ready(struct enrich *en, const struct ks_hdr *rec, uint64_t now_ns, bool may_wait);
+
+/* The index of packages (src/enrich/packages.h); the descriptor stays the caller's. Negative: there is none. */
+void enrich_take_packages(struct enrich *en, int fd);
+void enrich_take_host_name(struct enrich *en, const struct ks_address *a, const char *name);
+void enrich_take_login(struct enrich *en, uint32_t session_id, uint32_t login_uid, uint64_t seconds);
+
 /* Takes in one checked record. True: *ev is an event, complete but for RuleName. False: the record was
  * for the tables only (PROCESS_FORK). */
 bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *arena,
 		   struct event *ev);
+
+/* Does this record tell that a child of this process ended as it should (status 0)? */
+bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, uint32_t parent);
 
 /* An event of our own (4, 16, 255): UtcTime and the given texts, one for each further field. */
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],
@@ -68,5 +94,6 @@ struct enrich_tally {
 	uint64_t processes;
 	uint64_t hashes_missing; /* executed files whose content was gone before it could be read */
 	uint64_t unknown;        /* events whose process nobody had introduced */
+	uint64_t late;           /* answers of the helper that did not come in time: fields that are "-" */
 };
 void enrich_tally(const struct enrich *en, struct enrich_tally *t);

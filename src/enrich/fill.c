@@ -145,7 +145,13 @@ static void fill_exec_command_line(const struct filling *f, struct value *v)
 
 static void fill_logon_guid(const struct filling *f, struct value *v)
 {
-	v->guid = logon_guid(&f->en->o.guid, exec_of(f)->login_uid, exec_of(f)->session_id);
+	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
+	uint64_t seconds = 0;
+
+	/* What is told now stays so: all that one login did has one identifier. */
+	logins_settle(f->en->logins, rec->session_id, rec->login_uid, 0);
+	logins_find(f->en->logins, rec->session_id, rec->login_uid, &seconds);
+	v->guid = logon_guid(&f->en->o.guid, rec->login_uid, rec->session_id, (uint32_t)seconds);
 }
 
 static void fill_logon_id(const struct filling *f, struct value *v)
@@ -182,7 +188,7 @@ static void fill_integrity_level(const struct filling *f, struct value *v)
 		set_string(v, "Medium");
 }
 
-static const char *exec_hashes(const struct filling *f)
+static const char *exec_digests(const struct filling *f)
 {
 	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
 	const struct ks_who *who = &rec->hdr.who;
@@ -207,9 +213,70 @@ static const char *exec_hashes(const struct filling *f)
 	return text;
 }
 
+/* --- the file that runs, and the package it came with */
+
+/* Who owns it is decided by its bytes and its path together: under the same path another mount namespace may have
+ * another file, and one whose bytes were changed is no longer what the package shipped. */
+static void find_package(const struct filling *f, const struct ks_file_id *id, struct ks_text path,
+			 struct file_known *file)
+{
+	const uint8_t *md5 = file->hashes ? hashes_md5_of(f->en->hashes, id) : NULL;
+	const char *at = (const char *)f->rec + path.off;
+
+	if (!md5 || !f->en->packages)
+		return;
+	packages_owner(f->en->packages, at, path.len, md5, &file->package);
+	file->original = packages_original(f->en->packages, at, path.len, md5);
+}
+
+static const struct file_known *exec_file(const struct filling *f)
+{
+	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
+
+	if (!f->file->looked) {
+		f->file->looked = true;
+		f->file->hashes = exec_digests(f);
+		find_package(f, &rec->exe, rec->image, f->file);
+	}
+	return f->file;
+}
+
+static void set_foreign(const struct filling *f, const char *text, struct value *v)
+{
+	if (text && *text)
+		fill_bytes(f, text, strlen(text), v);
+	else
+		set_dash(v);
+}
+
+static void fill_file_version(const struct filling *f, struct value *v)
+{
+	set_foreign(f, exec_file(f)->package.version, v);
+}
+
+static void fill_file_description(const struct filling *f, struct value *v)
+{
+	set_foreign(f, exec_file(f)->package.summary, v);
+}
+
+static void fill_file_product(const struct filling *f, struct value *v)
+{
+	set_foreign(f, exec_file(f)->package.name, v);
+}
+
+static void fill_file_company(const struct filling *f, struct value *v)
+{
+	set_foreign(f, exec_file(f)->package.vendor, v);
+}
+
+static void fill_file_original_name(const struct filling *f, struct value *v)
+{
+	set_foreign(f, exec_file(f)->original, v);
+}
+
 static void fill_exec_hashes(const struct filling *f, struct value *v)
 {
-	const char *text = exec_hashes(f);
+	const char *text = exec_file(f)->hashes;
 
 	if (!text) {
 		f->en->tally.hashes_missing++;
@@ -288,6 +355,49 @@ static void set_port_name(const struct filling *f, uint16_t port, struct value *
 		fill_bytes(f, name, strlen(name), v);
 	else
 		set_dash(v);
+}
+
+/* The machine's own for the loopback addresses; other addresses of its own are the helper's to know. */
+static bool is_loopback(const struct ks_address *a)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return is_ipv6(a) ? memcmp(a->byte, v6, sizeof(v6)) == 0 : a->byte[12] == 127;
+}
+
+static bool is_nowhere(const struct ks_address *a)
+{
+	static const uint8_t nowhere[16] = { 0 };
+
+	return memcmp(a->byte + (is_ipv6(a) ? 0 : 12), nowhere, is_ipv6(a) ? 16 : 4) == 0;
+}
+
+bool fill_needs_host_name(const struct ks_address *a)
+{
+	return !is_loopback(a) && !is_nowhere(a);
+}
+
+static void set_host_name(const struct filling *f, const struct ks_address *a, struct value *v)
+{
+	const char *name = "";
+
+	if (!f->en->host_names_wanted)
+		return set_dash(v);
+	if (is_loopback(a))
+		name = f->en->o.computer;
+	else if (f->en->hosts && fill_needs_host_name(a))
+		hosts_find(f->en->hosts, a, f->en->now_ns, &name);
+	set_foreign(f, name, v);
+}
+
+static void fill_source_host_name(const struct filling *f, struct value *v)
+{
+	set_host_name(f, &connect_of(f)->source, v);
+}
+
+static void fill_destination_host_name(const struct filling *f, struct value *v)
+{
+	set_host_name(f, &connect_of(f)->destination, v);
 }
 
 static void fill_protocol(const struct filling *f, struct value *v)

@@ -3,7 +3,10 @@
 #pragma once
 #include "enrich.h"
 #include "hash.h"
+#include "hosts.h"
+#include "logins.h"
 #include "names.h"
+#include "packages.h"
 
 struct enrich {
 	struct enrich_options o;
@@ -12,9 +15,24 @@ struct enrich {
 	int passwd; /* held to notice that it was replaced; -1: none */
 	uint64_t passwd_mtime_ns;
 	struct hashes *hashes;
+	struct packages *packages; /* NULL: none yet, or no database */
+	enum known packages_known;
+	int package_state; /* held to notice that it was replaced; -1: none */
+	uint64_t package_state_mtime_ns, packages_asked_ns;
+	struct hosts *hosts;
+	struct logins *logins;
+	bool host_names_wanted;
 	uint64_t now_ns; /* CLOCK_BOOTTIME of the latest tick */
 	uint64_t utc_offset_ns;
 	struct enrich_tally tally;
+};
+
+/* The file that a record is about, for all fields that tell of it; looked at once. */
+struct file_known {
+	bool looked;
+	const char *hashes; /* NULL: not to be had */
+	struct package package; /* name NULL: no package shipped these bytes under this path */
+	const char *original;   /* NULL: no package shipped these bytes */
 };
 
 /* One record on its way to an event. */
@@ -25,6 +43,7 @@ struct filling {
 	uint64_t utc_ns;
 	struct process *process; /* who acted; NULL: unknown */
 	const struct identity *identity; /* the image it ran then; NULL: unknown */
+	struct file_known *file;
 };
 
 typedef void fill_function(const struct filling *f, struct value *v);
@@ -34,5 +53,7 @@ void fill_event(const struct filling *f, struct event *ev);
 
 /* The name of a user: looked up, or the number. Lives in the arena or in the table. */
 void fill_user_name(const struct filling *f, uint32_t uid, struct value *v);
+/* Is there anything to ask for this address? */
+bool fill_needs_host_name(const struct ks_address *a);
 /* Bytes of the record as text in the arena. */
 void fill_bytes(const struct filling *f, const void *bytes, size_t n, struct value *v);

@@ -33,6 +33,7 @@ struct cached {
 	struct ks_file_id id; /* size and ino 0: free */
 	uint64_t used;        /* tick of the latest use */
 	int is_executable;
+	uint8_t md5[16];      /* whatever the rules ask for: packages record it */
 	char text[HASH_TEXT_MAX];
 };
 
@@ -250,7 +251,7 @@ static void update(struct hashes *h, unsigned selected, const void *bytes, size_
 			EVP_DigestUpdate(h->context[i], bytes, n);
 }
 
-static char *finish(struct hashes *h, unsigned selected, char *out)
+static char *finish(struct hashes *h, unsigned selected, char *out, uint8_t md5[16])
 {
 	char *to = out;
 
@@ -259,9 +260,14 @@ static char *finish(struct hashes *h, unsigned selected, char *out)
 		uint8_t digest[EVP_MAX_MD_SIZE];
 		unsigned length = 0;
 
+		if (algorithms[i].flag == HASH_MD5 && md5)
+			EVP_DigestFinal_ex(h->context[i], md5, &length);
 		if (!(selected & algorithms[i].flag))
 			continue;
-		EVP_DigestFinal_ex(h->context[i], digest, &length);
+		if (algorithms[i].flag == HASH_MD5 && md5)
+			memcpy(digest, md5, length);
+		else
+			EVP_DigestFinal_ex(h->context[i], digest, &length);
 		to = put_hex(put_name(out, to, algorithms[i].name), digest, length);
 	}
 	return to;
@@ -272,7 +278,7 @@ int hashes_of_bytes(struct hashes *h, unsigned selected, const void *bytes, size
 	if (begin(h, selected) < 0)
 		return -EIO;
 	update(h, selected, bytes, n);
-	finish(h, selected, out);
+	finish(h, selected, out, NULL);
 	return 0;
 }
 
@@ -284,19 +290,20 @@ static int looks_executable(const uint8_t *bytes, size_t n)
 
 static int digest_file(struct hashes *h, int file, struct cached *into)
 {
+	unsigned computed = h->selected | HASH_MD5;
 	char *end;
 	off_t at = 0;
 	ssize_t n;
 
-	if (begin(h, h->selected) < 0)
+	if (begin(h, computed) < 0)
 		return -EIO;
 	while ((n = pread(file, h->buffer, READ_SIZE, at)) > 0) {
 		if (at == 0)
 			into->is_executable = looks_executable(h->buffer, (size_t)n);
-		update(h, h->selected, h->buffer, (size_t)n);
+		update(h, computed, h->buffer, (size_t)n);
 		at += n;
 	}
-	end = finish(h, h->selected, into->text);
+	end = finish(h, h->selected, into->text, into->md5);
 	if (n < 0)
 		return -errno;
 	if (h->selected & HASH_IMPHASH) {
@@ -361,6 +368,15 @@ const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int
 		return NULL;
 	*is_executable = c->is_executable;
 	return c->text;
+}
+
+const uint8_t *hashes_md5_of(struct hashes *h, const struct ks_file_id *id)
+{
+	const struct cached *c = cache_find(h, id);
+
+	if (!c && h->last.text[0] && same_state(&h->last.id, id))
+		c = &h->last;
+	return c ? c->md5 : NULL;
 }
 
 int file_can_hang(const struct ks_file_id *id)

@@ -36,6 +36,10 @@ const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id
  * else NULL: the same size and mtime can hide another content, the ctime cannot be set back. */
 const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int *is_executable);
 
+/* The MD5 of a file whose digests were returned by one of these just before; it is computed whatever the rules
+ * ask for, since package databases record it. NULL: not at hand. Valid until the next file is hashed. */
+const uint8_t *hashes_md5_of(struct hashes *h, const struct ks_file_id *id);
+
 /* Digests of bytes: "SHA256=..." for configuration files. Writes at most HASH_TEXT_MAX bytes. */
 int hashes_of_bytes(struct hashes *h, unsigned algorithms, const void *bytes, size_t n, char *out);
 

@@ -188,9 +188,10 @@ struct guid process_guid(const struct guid_base *b, uint32_t tgid, uint64_t star
 	return guid_make(b, (uint32_t)seconds, (uint64_t)high << 32 | tgid);
 }
 
-struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id)
+struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id,
+		       uint32_t seconds)
 {
 	if (login_uid == UINT32_MAX)
 		return (struct guid){ 0 };
-	return guid_make(b, 0, (uint64_t)session_id << 32 | login_uid);
+	return guid_make(b, seconds, (uint64_t)session_id << 32 | login_uid);
 }

@@ -87,5 +87,6 @@ struct guid_base {
 };
 struct guid process_guid(const struct guid_base *b, uint32_t tgid, uint64_t start_ns,
 			 uint64_t exec_id);
-/* The GUID of a login; zero when there was none. */
-struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id);
+/* The GUID of a login, which began so many seconds after 1970 (0: unknown); zero when there was none. */
+struct guid logon_guid(const struct guid_base *b, uint32_t login_uid, uint32_t session_id,
+		       uint32_t seconds);

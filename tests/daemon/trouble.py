@@ -474,6 +474,26 @@ def its_own_doings_are_no_events(folder):
         konseki.close()
 
 
+def a_packaged_program_is_told_with_its_package(folder):
+    """As dpkg has it; a copy of it belongs to nobody but keeps the name it was shipped under."""
+    fields = ('FileVersion', 'Description', 'Product', 'Company', 'OriginalFileName')
+    shown = must('dpkg-query', '-W', '-f', '${Version}\n${binary:Summary}\n${Package}\n${Maintainer}', 'coreutils').stdout
+    rules = write(os.path.join(folder, 'rules.xml'), RULES.format(wanted='true'))
+    konseki = Run(folder, '-c', rules)
+    try:
+        def told(path):
+            subprocess.run([path, 'x'], check=True)
+            return eventually(lambda: [tuple(e['EventData'][f] for f in fields) for e in konseki.log.events(1)
+                                       if e['EventData']['Image'] == path][-1:], f'an event of {path}')[0]
+
+        eventually(lambda: told('/usr/bin/true')[2] != '-', 'the packages')
+        assert told('/usr/bin/true') == (*shown.split('\n'), 'true'), told('/usr/bin/true')
+        assert told(program(folder, 'not-true')) == ('-', '-', '-', '-', 'true')
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused')]

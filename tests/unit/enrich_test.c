@@ -159,7 +159,7 @@ static void a_process_guid_needs_no_stored_state(void **state)
 	(void)state;
 	guid_text(&g, text);
 	assert_string_equal(text, "{4f7a0cfa-deee-5eb3-ee00-000063f6703c}");
-	g = logon_guid(&base, UINT32_MAX, 5);
+	g = logon_guid(&base, UINT32_MAX, 5, 7);
 	assert_true(guid_is_zero(&g));
 }
 

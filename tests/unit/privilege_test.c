@@ -94,6 +94,34 @@ static const struct call engine_forbidden[] = {
 	CALL(mprotect, TEXT(at_hand), 4096, PROT_READ | PROT_EXEC),
 };
 
+/* What reads databases may read by name, and no more than that. */
+static const struct call helper_forbidden[] = {
+	CALL(open, TEXT("/tmp/konseki-x"), O_RDWR), CALL(open, TEXT("/tmp/konseki-x"), O_WRONLY | O_CREAT, 0600),
+	CALL(openat, AT_FDCWD, TEXT("/tmp/konseki-x"), O_RDONLY | O_CREAT, 0600),
+	CALL(openat, AT_FDCWD, TEXT("/tmp"), O_RDWR | O_TMPFILE, 0600),
+	CALL(openat2, AT_FDCWD, TEXT(NAME), TEXT(at_hand), 24), CALL(creat, TEXT("/tmp/konseki-x"), 0600),
+	CALL(unlink, TEXT(NAME)), CALL(rename, TEXT(NAME), TEXT("/x")), CALL(link, TEXT(NAME), TEXT("/x")),
+	CALL(symlink, TEXT(NAME), TEXT("/tmp/konseki-x")), CALL(mkdir, TEXT("/tmp/konseki-x"), 0700),
+	CALL(mknod, TEXT("/tmp/konseki-x"), S_IFIFO | 0600, 0), CALL(chmod, TEXT(NAME), 0600),
+	CALL(truncate, TEXT(NAME), 0), CALL(ftruncate, 0, 0), CALL(pwrite64, 0, TEXT(at_hand), 1, 0),
+	CALL(setxattr, TEXT(NAME), TEXT("user.x"), TEXT(at_hand), 1, 0), CALL(utimensat, AT_FDCWD, TEXT(NAME), 0, 0),
+	CALL(mount, 0, TEXT("/"), 0, MS_BIND, 0), CALL(chroot, TEXT("/")), CALL(bpf, 0, TEXT(at_hand), 64),
+	CALL(perf_event_open, TEXT(at_hand), 0, 0, -1, 0), CALL(io_uring_setup, 4, TEXT(at_hand)),
+	CALL(execve, TEXT("/bin/true"), 0, 0), CALL(fork), CALL(vfork), CALL(clone, SIGCHLD, 0, 0, 0, 0),
+	CALL(clone3, TEXT(at_hand), 88), CALL(ptrace, 0, 0, 0, 0), CALL(process_vm_readv, 1, 0, 0, 0, 0, 0),
+	CALL(kill, 1, 0), CALL(tgkill, 1, 1, 0), CALL(pidfd_open, 1, 0), CALL(unshare, CLONE_NEWUSER),
+	CALL(setns, 0, 0), CALL(prlimit64, 0, RLIMIT_AS, TEXT(at_hand), 0), CALL(setuid, 0),
+	CALL(setgroups, 0, 0), CALL(capset, TEXT(at_hand), TEXT(at_hand)), CALL(inotify_init1, 0),
+	CALL(seccomp, 0, 0, 0), CALL(mmap, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+};
+
+static const struct call helper_without_network[] = {
+	CALL(socket, AF_INET, SOCK_STREAM, 0), CALL(socket, AF_UNIX, SOCK_STREAM, 0),
+	CALL(socketpair, AF_UNIX, SOCK_STREAM, 0, TEXT(at_hand)), CALL(connect, 0, TEXT(at_hand), 16),
+	CALL(sendto, 0, TEXT(at_hand), 1, 0, TEXT(at_hand), 16), CALL(ioctl, 0, 0x5412, TEXT(at_hand)),
+	CALL(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+};
+
 static const struct call monitor_forbidden[] = {
 	CALL(execve, TEXT("/bin/true"), 0, 0), CALL(execveat, AT_FDCWD, TEXT("/bin/true"), 0, 0, 0),
 	CALL(ptrace, 0, 0, 0, 0), CALL(process_vm_readv, 1, 0, 0, 0, 0, 0),
@@ -163,6 +191,32 @@ static void the_engine_can_do_nothing_by_name_nor_through_the_kernel(void **stat
 
 	(void)state;
 	assert_int_equal(sealed(privilege_seal_engine, try_all, &a), 0);
+}
+
+static void a_helper_can_read_by_name_and_nothing_else(void **state)
+{
+	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
+	struct attempt network = { helper_without_network, ARRAY_SIZE(helper_without_network) };
+
+	(void)state;
+	assert_int_equal(sealed(privilege_seal_helper, try_all, &all), 0);
+	assert_int_equal(sealed(privilege_seal_helper_network, try_all, &all), 0);
+	assert_int_equal(sealed(privilege_seal_helper, try_all, &network), 0);
+}
+
+/* Root's own files are no longer its to read. */
+static int reads_as_anybody(void *context)
+{
+	(void)context;
+	return access("/etc/passwd", R_OK) != 0 || open("/etc/passwd", O_RDONLY) < 0 ||
+	       open("/etc/shadow", O_RDONLY) >= 0 || geteuid() == 0;
+}
+
+static void a_helper_reads_what_anybody_may_read(void **state)
+{
+	(void)state;
+	assert_int_equal(sealed(privilege_seal_helper, reads_as_anybody, NULL), 0);
+	assert_int_equal(sealed(privilege_seal_helper_network, reads_as_anybody, NULL), 0);
 }
 
 static void the_monitor_can_do_no_more_than_it_needs(void **state)
@@ -340,14 +394,13 @@ static uint64_t capabilities(const char *status, const char *label)
 	return strtoull(line + strlen(label), NULL, 16);
 }
 
-static void the_engine_is_nobody_with_nothing(void **state)
+static void is_nobody_with_nothing(int (*seal)(struct err *))
 {
 	static const char *const sets[] = { "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:" };
 	char status[8192];
 	unsigned uid[4];
 
-	(void)state;
-	read_status(privilege_seal_engine, status, sizeof(status));
+	read_status(seal, status, sizeof(status));
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		assert_int_equal(capabilities(status, sets[i]), 0);
 	assert_int_equal(sscanf(strstr(status, "Uid:"), "Uid: %u %u %u %u", &uid[0], &uid[1], &uid[2],
@@ -357,6 +410,19 @@ static void the_engine_is_nobody_with_nothing(void **state)
 	assert_non_null(strstr(status, "Groups:\t \n"));
 	assert_non_null(strstr(status, "NoNewPrivs:\t1\n"));
 	assert_non_null(strstr(status, "Seccomp:\t2\n"));
+}
+
+static void the_engine_is_nobody_with_nothing(void **state)
+{
+	(void)state;
+	is_nobody_with_nothing(privilege_seal_engine);
+}
+
+static void a_helper_is_nobody_with_nothing(void **state)
+{
+	(void)state;
+	is_nobody_with_nothing(privilege_seal_helper);
+	is_nobody_with_nothing(privilege_seal_helper_network);
 }
 
 #define BIT(capability) (1ull << (capability))
@@ -412,6 +478,9 @@ int main(void)
 		cmocka_unit_test(the_engine_can_do_nothing_by_name_nor_through_the_kernel),
 		cmocka_unit_test(the_engine_can_do_its_work),
 		cmocka_unit_test(the_engine_is_nobody_with_nothing),
+		cmocka_unit_test(a_helper_can_read_by_name_and_nothing_else),
+		cmocka_unit_test(a_helper_reads_what_anybody_may_read),
+		cmocka_unit_test(a_helper_is_nobody_with_nothing),
 		cmocka_unit_test(the_monitor_can_do_no_more_than_it_needs),
 		cmocka_unit_test(the_monitor_keeps_what_it_is_meant_to_and_no_more),
 #ifdef __x86_64__

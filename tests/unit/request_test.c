@@ -17,7 +17,7 @@
 #include "../../src/daemon/message.h"
 #include "../../src/daemon/request.h"
 
-static const enum party parties[] = { PARTY_ENGINE, PARTY_ROOT, PARTY_MONITOR_ORDERING,
+static const enum party parties[] = { PARTY_ENGINE, PARTY_ENGINE_HELPED, PARTY_ROOT, PARTY_MONITOR_ORDERING,
 				      PARTY_SUPERVISOR, PARTY_MONITOR };
 
 static unsigned fewest(enum message_fds allowed)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "helped.h"
+
+#include <string.h>
+
+#define SECOND_NS 1000000000ull
+
+void helped_init(struct helped *h, const int fds[HELP_LANES])
+{
+	memset(h, 0, sizeof(*h));
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		h->lanes[i].fd = fds[i];
+}
+
+static struct helped_lane *free_lane(struct helped *h, enum message_kind kind)
+{
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		if (help_lanes[i].kind == kind && !h->lanes[i].busy && h->lanes[i].fd >= 0)
+			return &h->lanes[i];
+	return NULL;
+}
+
+static bool ask(struct helped *h, const struct message *question, uint64_t now_ns)
+{
+	struct helped_lane *lane = free_lane(h, question->head.kind);
+
+	if (!lane || message_send(lane->fd, question->head.kind, ++h->number, &question->body, NULL, 0) < 0)
+		return false;
+	lane->busy = true;
+	lane->number = h->number;
+	lane->until_ns = now_ns + (help_lanes[lane - h->lanes].seconds + 2) * SECOND_NS;
+	lane->question = *question;
+	return true;
+}
+
+bool helped_packages(struct helped *h, uint64_t now_ns)
+{
+	return ask(h, &(struct message){ .head.kind = HELP_PACKAGES }, now_ns);
+}
+
+bool helped_login(struct helped *h, uint32_t session_id, uint32_t login_uid, uint64_t now_ns)
+{
+	return ask(h, &(struct message){ .head.kind = HELP_LOGIN, .body.login = { session_id, login_uid } },
+		   now_ns);
+}
+
+static bool ask_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns)
+{
+	return ask(h, &(struct message){ .head.kind = HELP_HOST_NAME, .body.address = { *a } }, now_ns);
+}
+
+bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns)
+{
+	if (h->count == 0 && ask_host_name(h, a, now_ns))
+		return true;
+	if (h->count == QUESTIONS_MAX)
+		return false;
+	h->waiting[(h->first + h->count++) % QUESTIONS_MAX] = *a;
+	return true;
+}
+
+/* What the answer says; NULL: there is none. */
+static void tell(struct enrich *en, const struct message *question, struct message *answer)
+{
+	bool good = answer && answer->head.code == 0;
+
+	switch (question->head.kind) {
+	case HELP_PACKAGES:
+		enrich_take_packages(en, good ? answer->fds[0] : -1);
+		break;
+	case HELP_LOGIN:
+		enrich_take_login(en, question->body.login.session_id, question->body.login.login_uid,
+				  good ? answer->body.time.utc_s : 0);
+		break;
+	case HELP_HOST_NAME:
+		enrich_take_host_name(en, &question->body.address.address,
+				      good ? answer->body.name.text : "");
+		break;
+	}
+}
+
+static void read_lane(struct helped_lane *lane, struct enrich *en, uint64_t now_ns)
+{
+	struct message answer;
+	int r;
+
+	while (lane->busy && (r = message_receive_answer(lane->fd, PARTY_ENGINE_HELPED, &answer)) != 0) {
+		if (r < 0) {
+			lane->busy = false;
+			tell(en, &lane->question, NULL);
+			return;
+		}
+		/* An answer that nobody waits for any more has another number. */
+		if (answer.head.number == lane->number) {
+			lane->busy = false;
+			tell(en, &lane->question, &answer);
+		}
+		message_close_fds(&answer);
+	}
+	if (lane->busy && now_ns >= lane->until_ns) {
+		lane->busy = false;
+		tell(en, &lane->question, NULL);
+	}
+}
+
+void helped_read(struct helped *h, struct enrich *en, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < HELP_LANES; i++)
+		read_lane(&h->lanes[i], en, now_ns);
+	while (h->count > 0 && ask_host_name(h, &h->waiting[h->first], now_ns)) {
+		h->first = (h->first + 1) % QUESTIONS_MAX;
+		h->count--;
+	}
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's side of the helpers: asks without waiting, takes the answers when they come. */
+#pragma once
+#include <stdbool.h>
+
+#include "../enrich/enrich.h"
+#include "helper.h"
+
+#define QUESTIONS_MAX 128u /* addresses that wait for a free lane */
+
+struct helped_lane {
+	int fd;
+	bool busy;
+	uint32_t number; /* of the question */
+	uint64_t until_ns; /* then no answer comes any more */
+	struct message question;
+};
+
+struct helped {
+	struct helped_lane lanes[HELP_LANES];
+	struct ks_address waiting[QUESTIONS_MAX];
+	unsigned first, count;
+	uint32_t number;
+};
+
+/* The descriptors stay the caller's. */
+void helped_init(struct helped *h, const int fds[HELP_LANES]);
+
+/* False: all lanes of this kind are busy, or nobody is there. */
+bool helped_packages(struct helped *h, uint64_t now_ns);
+bool helped_login(struct helped *h, uint32_t session_id, uint32_t login_uid, uint64_t now_ns);
+/* Waits for its turn when they are busy; false when too many wait. */
+bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns);
+
+/* Takes what has come, gives up what came to nothing, asks what waits. */
+void helped_read(struct helped *h, struct enrich *en, uint64_t now_ns);
