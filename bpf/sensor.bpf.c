@@ -13,3 +13,5 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 #include "file_trace.bpf.c"
 
 #include "network.bpf.c"
+
+#include "dns.bpf.c"

@@ -82,6 +82,8 @@ struct ks_hdr {
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */
 #define KS_PATH_MAX   4096
 #define KS_ARGV_MAX   16384
+#define KS_DNS_MAX    4096  /* of a packet's payload; a power of two */
+#define KS_DNS_PORTS  8     /* ports of name servers that can be watched */
 #define KS_RECORD_MAX 32768 /* largest record, texts included */
 
 enum ks_record {

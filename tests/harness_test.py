@@ -55,7 +55,8 @@ class Imagined:
         if how == '=':
             return name, book.expand(value)
         like = {'ProcessId': '1', 'TargetFilename': '/work/' + 'd' * 4000 + '/the-end',
-                'CreationUtcTime': '2026-11-24 03:14:17.123', 'Hashes': book.expand(value).removesuffix('.*')}
+                'CreationUtcTime': '2026-11-24 03:14:17.123', 'Hashes': book.expand(value).removesuffix('.*'),
+                'QueryResults': '::ffff:192.0.2.1;' * 200}
         return name, like[name]
 
     def text(self, _):

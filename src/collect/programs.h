@@ -53,6 +53,9 @@ static const struct program_row program_rows[] = {
 	{ "NETWORK_CONNECT__udp4_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__udp6_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__udp_receive", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
+	{ "DNS_PACKET__connect", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_DNS_QUERY) },
+	{ "DNS_PACKET__egress", EVERYWHERE, BPF_CGROUP_INET_EGRESS, BIT(KS_DNS_QUERY) },
+	{ "DNS_PACKET__ingress", EVERYWHERE, BPF_CGROUP_INET_INGRESS, BIT(KS_DNS_QUERY) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -76,4 +79,5 @@ static const struct {
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",
 	  "socket states, exit of accept, packets of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
+	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },
 };

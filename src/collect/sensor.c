@@ -231,6 +231,16 @@ static int choose_programs(const struct sensor *s, struct sensor_bpf *skeleton, 
 
 /* --- loading */
 
+static void set_dns_ports(const struct sensor_options *o, struct sensor_bpf *skeleton)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < KS_DNS_PORTS; i++)
+		any = any || o->dns_ports[i];
+	if (any)
+		memcpy((void *)skeleton->rodata->dns_ports, o->dns_ports, sizeof(o->dns_ports));
+}
+
 static struct bpf_map *map_of(const struct sensor_bpf *skeleton, enum map map)
 {
 	return bpf_object__find_map_by_name(skeleton->obj, map_names[map]);
@@ -295,6 +305,7 @@ static int load(struct sensor *s, const struct sensor_options *o, struct err *e)
 		err_set(e, -r, "sizes of the kernel's rings and tables");
 	else
 		r = choose_programs(s, skeleton, e);
+	set_dns_ports(o, skeleton);
 	if (r == 0) {
 		r = sensor_bpf__load(skeleton);
 		if (r < 0)

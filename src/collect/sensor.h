@@ -17,6 +17,7 @@ struct sensor_options {
 	uint32_t ring_events_bytes;  /* power of two, multiple of the page size; 0: 32 MiB */
 	uint32_t ring_process_bytes; /* same; 0: 1 MiB */
 	bool wanted[KS_RECORD_COUNT]; /* event types the rules can keep */
+	uint16_t dns_ports[KS_DNS_PORTS]; /* of name servers, 0: none; all 0: 53 */
 	const char *btf;             /* stand-alone BTF file, or NULL */
 };
 

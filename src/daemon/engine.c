@@ -17,6 +17,7 @@
 
 #include "../collect/exec_watch.h"
 #include "../collect/ring.h"
+#include "../enrich/dns.h"
 #include "../enrich/enrich.h"
 #include "../enrich/hash.h"
 #include "../rules/ruleset.h"
@@ -42,6 +43,7 @@ struct engine {
 	struct rings *rings;
 	struct log *log;
 	struct enrich *enrich;
+	struct dns *dns;
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
 	struct engine_tally tally;  /* with what was read since the latest commit */
@@ -277,6 +279,24 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		judge(g, &ev, arena);
 }
 
+/* A look-up of a name has come to its end. */
+static void take_lookup(void *context, const struct ks_hdr *lookup)
+{
+	take_record(context, lookup);
+}
+
+/* What was seen on the network is a look-up only with its answer; what comes of it takes the way of all records. */
+static void take_packet(struct engine *g, const struct ks_rec_DNS_PACKET *packet)
+{
+	struct dns_tally before, after;
+
+	dns_tally(g->dns, &before);
+	dns_take(g->dns, packet);
+	dns_tally(g->dns, &after);
+	g->tally.made[KS_DNS_QUERY] += after.opened - before.opened;
+	g->tally.absorbed[KS_DNS_PACKET]++;
+}
+
 /* The record in hand names a process nobody has told of yet: read on in the process ring, where whatever
  * introduced it must wait, since it was submitted first. When nothing is there, the introduction was lost
  * or came before us: look at what runs, once a second at most. */
@@ -325,6 +345,8 @@ static const char *class_name(unsigned record)
 
 	if (type)
 		return *type->tag ? type->tag : type->title;
+	if (record == KS_DNS_PACKET)
+		return "DnsPacket";
 	return record == KS_PROCESS_FORK ? "ProcessFork" : "ProcessSnapshot";
 }
 
@@ -409,6 +431,7 @@ static void want_what_rules_can_keep(struct engine *g)
 
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		wanted[i] = record_wanted(g->rules, i);
+	wanted[KS_DNS_PACKET] = wanted[KS_DNS_QUERY];
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];
@@ -475,12 +498,14 @@ static void report(struct engine *g)
 {
 	struct engine_report r = { 0 };
 	struct enrich_tally completed;
+	struct dns_tally lookups;
 	struct rings_tally t;
 
 	rings_tally(g->rings, &t);
 	enrich_tally(g->enrich, &completed);
+	dns_tally(g->dns, &lookups);
 	for (unsigned i = 1; i < KS_RECORD_COUNT; i++) {
-		r.produced[i] = t.produced[i];
+		r.produced[i] = t.produced[i] + g->tally.made[i];
 		r.filtered[i] = g->tally.filtered[i];
 		r.logged[i] = g->tally.logged[i] + g->tally.absorbed[i];
 		r.lost[i] = lost(g, &t, i);
@@ -490,7 +515,7 @@ static void report(struct engine *g)
 	}
 	r.corrupt = t.corrupt;
 	r.path_unknown = t.path_unknown;
-	r.missed = t.missed;
+	r.missed = t.missed + lookups.crowded + lookups.broken;
 	r.hashes_missing = completed.hashes_missing;
 	r.processes = completed.processes;
 	r.late = completed.late;
@@ -536,7 +561,10 @@ static void drain(struct engine *g, unsigned max)
 			g->holding = true;
 			return;
 		}
-		take_record(g, rec);
+		if (rec->type == KS_DNS_PACKET)
+			take_packet(g, (const struct ks_rec_DNS_PACKET *)rec);
+		else
+			take_record(g, rec);
 	}
 }
 
@@ -549,6 +577,7 @@ static int stop(struct engine *g)
 	g->now_ns = clock_ns(CLOCK_BOOTTIME);
 	if (g->rules) {
 		drain(g, UINT32_MAX);
+		dns_finish(g->dns);
 		declare_losses(g);
 		log_state_change(g, "Stopped");
 	}
@@ -600,6 +629,8 @@ static void tick(struct engine *g)
 	uint64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 
 	enrich_tick(g->enrich, g->now_ns, offset);
+	if (g->rules)
+		dns_tick(g->dns, g->now_ns);
 	declare_losses(g);
 	declare_disk(g);
 	g->ticked_ns = g->now_ns;
@@ -650,6 +681,16 @@ static uint64_t own_capabilities(void)
 	return (uint64_t)data[1].effective << 32 | data[0].effective;
 }
 
+/* Look-ups that waited for their answer when the engine before us died have died with it. */
+static void lose_what_waited(struct engine *g)
+{
+	struct engine_tally *t = &g->tally;
+
+	for (unsigned i = 1; i < KS_RECORD_COUNT; i++)
+		if (t->made[i])
+			t->refused[i] = t->made[i] - t->logged[i] - t->filtered[i];
+}
+
 static int prepare(struct engine *g, struct err *e)
 {
 	struct engine_start *s = g->start;
@@ -660,6 +701,7 @@ static int prepare(struct engine *g, struct err *e)
 			 collect_pins, catch_up, want_packages, want_host_name, want_login,
 			 want_package_state },
 	};
+	struct dns_sink lookups = { g, take_lookup };
 	struct log_options keeping = {
 		.size_max = s->log_size_max,
 		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
@@ -673,13 +715,14 @@ static int prepare(struct engine *g, struct err *e)
 	if (g->kept == MAP_FAILED)
 		return err_set(e, errno, "mapping the memory of engines");
 	g->tally = *g->kept;
+	lose_what_waited(g);
 	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
 		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
 			return err_set(e, ENOMEM, "arena");
 	if (rings_map(s->ring, s->ring_bytes, s->counters, s->cpus, &g->rings, e) < 0 ||
 	    hashes_new(&g->hashes, e) < 0 || privilege_seal_engine(e) < 0 ||
 	    log_open_take(s->log, &keeping, &g->log, e) < 0 ||
-	    enrich_new(&completing, &g->enrich, e) < 0)
+	    dns_new(&lookups, &g->dns, e) < 0 || enrich_new(&completing, &g->enrich, e) < 0)
 		return -e->code;
 	return 0;
 }
@@ -688,6 +731,7 @@ static void done(struct engine *g)
 {
 	log_free(g->log);
 	enrich_free(g->enrich);
+	dns_free(g->dns);
 	hashes_free(g->hashes);
 	ruleset_free(g->rules);
 	rings_free(g->rings);

@@ -42,6 +42,7 @@ struct engine_tally {
 	uint64_t filtered[KS_RECORD_COUNT];
 	uint64_t logged[KS_RECORD_COUNT];
 	uint64_t absorbed[KS_RECORD_COUNT]; /* records that are no events, taken into the tables */
+	uint64_t made[KS_RECORD_COUNT];     /* events put together here, of other records */
 	uint64_t refused[KS_RECORD_COUNT];  /* read, but the log would not take them */
 	uint64_t declared[KS_RECORD_COUNT]; /* losses that an event 255 has told of */
 };

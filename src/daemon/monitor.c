@@ -137,6 +137,7 @@ static void sensor_options_of(const struct watch_options *o, struct sensor_optio
 	*so = (struct sensor_options){ .ring_events_bytes = o->ring_events_bytes,
 				       .ring_process_bytes = o->ring_process_bytes,
 				       .btf = o->btf };
+	memcpy(so->dns_ports, o->dns_ports, sizeof(so->dns_ports));
 	/* Until the engine has read the rules everything may be wanted. */
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		so->wanted[i] = true;

@@ -113,6 +113,7 @@ static int settle_service(struct watch_options *w, struct err *e)
 	w->log_size = s.log_size;
 	w->ring_events_bytes = s.ring_events_bytes;
 	w->ring_process_bytes = s.ring_process_bytes;
+	memcpy(w->dns_ports, s.dns_ports, sizeof(w->dns_ports));
 	return absolute(PATH_LOG, w->log_path, sizeof(w->log_path), e);
 }
 

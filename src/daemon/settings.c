@@ -40,13 +40,36 @@ static const struct {
 	bool wide; /* 64 bits */
 	uint64_t least, most;
 	bool power_of_two;
+	bool ports; /* not a size, but KS_DNS_PORTS numbers */
 } known[] = {
-	{ "log", "size", offsetof(struct settings, log_size), true, 1u << 20, 0xfffff000u, false },
+	{ "log", "size", offsetof(struct settings, log_size), true, 1u << 20, 0xfffff000u, false, false },
 	{ "sensor", "ring", offsetof(struct settings, ring_events_bytes), false, 1u << 20, 1u << 30,
-	  true },
+	  true, false },
 	{ "sensor", "process-ring", offsetof(struct settings, ring_process_bytes), false, 1u << 16,
-	  1u << 30, true },
+	  1u << 30, true, false },
+	{ "dns", "ports", offsetof(struct settings, dns_ports), .ports = true },
 };
+
+/* "53 5353": at most KS_DNS_PORTS numbers. 0 or -EINVAL. */
+static int ports_parse(const char *text, uint16_t ports[KS_DNS_PORTS])
+{
+	uint16_t read[KS_DNS_PORTS] = { 0 };
+	unsigned count = 0;
+
+	for (text += strspn(text, " \t"); *text; text += strspn(text, " \t")) {
+		char *end;
+		unsigned long n = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
+
+		if (n < 1 || n > 65535 || (*end && !strchr(" \t", *end)) || count == KS_DNS_PORTS)
+			return -EINVAL;
+		read[count++] = (uint16_t)n;
+		text = end;
+	}
+	if (count == 0)
+		return -EINVAL;
+	memcpy(ports, read, sizeof(read));
+	return 0;
+}
 
 struct reading {
 	struct settings *settings;
@@ -70,6 +93,10 @@ static int take(void *context, const char *section, const char *name, const char
 
 		if (strcmp(section, known[i].section) != 0 || strcmp(name, known[i].name) != 0)
 			continue;
+		if (known[i].ports)
+			return ports_parse(value, r->settings->dns_ports) == 0 ?
+				       1 :
+				       complain(r, section, name, "not one to eight port numbers, blanks between");
 		if (size_parse(value, &n) < 0)
 			return complain(r, section, name, "not a size (such as 256M)");
 		if (n < known[i].least || n > known[i].most)

@@ -4,12 +4,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../../schema/wire.h"
 #include "../base/err.h"
 
 struct settings {
 	uint64_t log_size;           /* [log] size */
 	uint32_t ring_events_bytes;  /* [sensor] ring */
 	uint32_t ring_process_bytes; /* [sensor] process-ring */
+	uint16_t dns_ports[KS_DNS_PORTS]; /* [dns] ports; all 0: not set */
 };
 
 #define LOG_SIZE_DEFAULT (256ull << 20)

@@ -81,6 +81,32 @@ static void settings_are_taken_or_refused_with_their_line(void **state)
 	}
 }
 
+static const struct { const char *value; unsigned first, last; } ports[] = {
+	{ "53", 53, 0 }, { " 5353\t53 ", 5353, 0 }, { "1 2 3 4 5 6 7 65535", 1, 65535 },
+	/* refused */
+	{ "1 2 3 4 5 6 7 8 9", 0, 0 }, { "0", 0, 0 }, { "65536", 0, 0 }, { "53,54", 0, 0 }, { "-53", 0, 0 }, { "dns", 0, 0 },
+};
+
+static void ports_of_name_servers_are_up_to_eight_numbers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		struct settings s = { 0 };
+		char text[100];
+		FILE *from;
+		struct err e;
+		int r;
+
+		snprintf(text, sizeof(text), "[dns]\nports = %s\n", ports[i].value);
+		from = fmemopen(text, strlen(text) + 1, "r");
+		r = settings_read(from, "test", &s, &e);
+		fclose(from);
+		if ((r == 0) != (ports[i].first > 0) || s.dns_ports[0] != ports[i].first ||
+		    s.dns_ports[KS_DNS_PORTS - 1] != ports[i].last)
+			fail_msg("case %zu: %d, %u ... %u", i, r, s.dns_ports[0], s.dns_ports[KS_DNS_PORTS - 1]);
+	}
+}
+
 /* --- the epoch of this boot */
 
 #define S 1000000000ull
@@ -223,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_are_read_as_people_write_them),
 		cmocka_unit_test(settings_are_taken_or_refused_with_their_line),
+		cmocka_unit_test(ports_of_name_servers_are_up_to_eight_numbers),
 		cmocka_unit_test(the_epoch_is_the_same_for_the_whole_boot),
 		cmocka_unit_test(the_first_restart_is_at_once_and_later_ones_wait),
 		cmocka_unit_test(the_start_is_found_behind_any_name),

@@ -210,7 +210,7 @@ def all_processes_keep_their_guid(recording):
         pid, guid = event.data.get('ProcessId'), event.data.get('ProcessGuid')
         if event.id == 1:
             current[pid] = guid
-        elif pid in current and guid != current[pid] and event.id in (3, 5, 11, 26):
+        elif pid in current and guid != current[pid] and event.id in (3, 5, 11, 22, 26):
             wrong.append(f'{current[pid]} expected: {shown(event)}')
         if event.id == 5:
             current.pop(pid, None)
