@@ -70,6 +70,24 @@ def every_recommended_rule_has_an_event(files):
     yield from sorted(names ^ (shown - {'-'}))
 
 
+def every_expected_trace_of_an_attack_can_be_asked_for(files):
+    """Events and fields in the table are those of the schema, conditions those of the rules."""
+    fields, symbols = {}, {}
+    for symbol, event in re.findall(r'^EVENT\((\w+), (\d+),', read('schema/events.def'), re.M):
+        symbols[symbol] = event
+    for symbol, field in re.findall(r'^\t\w+\((\w+), (\w+),', read('schema/events.def'), re.M):
+        fields.setdefault(symbols.get(symbol), set()).add(field)
+    conditions = re.findall(r'^(?:WHOLE|LIST)\("(.+?)"', read('src/rules/operators.def'), re.M)
+    for line in read('tests/attacks/expected.tsv').splitlines():
+        if line.startswith('#'):
+            continue
+        _, _, _, event, condition, when = line.split('\t')
+        field, _, rest = condition.partition(' ')
+        known = field in fields.get(event, ()) and any(rest.startswith(c + ' ') for c in conditions)
+        if when not in ('now', 'later', 'never') or known != (when != 'never'):
+            yield line
+
+
 def no_function_is_called_that_we_do_not_use(files):
     for path in files:
         if not path.startswith('src/') or not path.endswith(('.c', '.h')):
@@ -86,7 +104,7 @@ def nothing_is_left_for_later(files):
 
 
 CHECKS = [includes_point_left, every_source_has_its_licence_line, every_recommended_rule_has_an_event,
-          no_function_is_called_that_we_do_not_use, nothing_is_left_for_later]
+          every_expected_trace_of_an_attack_can_be_asked_for, no_function_is_called_that_we_do_not_use, nothing_is_left_for_later]
 
 
 def main():
