@@ -28,10 +28,11 @@ static int read_up_to(int fd, char *to, size_t size, size_t *n)
 int read_whole_file(const char *path, size_t max, char **bytes, size_t *n, struct err *e)
 {
 	OWNED_HEAP char *room = NULL;
-	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO that nobody writes to must not keep us: opened like this it is at its end. */
+	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int r;
 
-	if (fd < 0)
+	if (fd < 0 || fcntl(fd, F_SETFL, 0) < 0)
 		return err_set(e, errno, "opening '%s'", path);
 	/* One byte more than allowed, to see that there is more: sizes of pipes are not known before. */
 	room = malloc(max + 1);

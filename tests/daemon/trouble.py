@@ -4,12 +4,14 @@
 
     trouble.py [TEST...]    only these
 """
+import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 import harness
@@ -392,6 +394,94 @@ def rules_change_without_a_restart_and_wrong_ones_change_nothing(folder):
         konseki.close()
 
 
+def wrap(inside):
+    return f'<Sysmon schemaversion="4.90"><EventFiltering>{inside}</EventFiltering></Sysmon>'
+
+
+# What may stand where rules were expected: how it is made, and what is said of it.
+HOSTILE = (
+    ('nothing', lambda path: write(path, ''), 'empty|no XML document'),
+    ('truncated', lambda path: write(path, RULES.format(wanted='x')[:120]), r':\d+:\d+: '),
+    ('nested', lambda path: write(path, '<Sysmon schemaversion="4.90">' + '<EventFiltering>' * 1000), 'nested more than'),
+    ('unknown', lambda path: write(path, '<Sysmon schemaversion="4.90" a="b"><C><D e="f">g</D></C></Sysmon>'), "'C'"),
+    ('huge', lambda path: os.truncate(write(path, '<'), 100 << 20), 'too large|File too large'),
+    ('directory', os.mkdir, 'Is a directory'),
+    ('fifo', os.mkfifo, 'empty|no XML document'),
+    ('missing', lambda path: None, 'No such file'),
+    ('bytes', lambda path: shutil.copy('/bin/true', path), r':1:1: '),
+)
+
+
+def no_file_however_hostile_disturbs_the_rules_in_force(folder):
+    wanted, unwanted = program(folder, 'wanted'), program(folder, 'unwanted')
+    konseki = Run(folder, '-c', write(folder + '/rules.xml', RULES.format(wanted='/wanted')))
+    try:
+        rules = konseki.status()['rules']
+        for name, make, pattern in HOSTILE:
+            path = f'{folder}/{name}.xml'
+            make(path)
+            refused(87, f'{name}.*({pattern})', KONSEKI, '-c', path)
+            refused(87, f'{name}.*({pattern})', KONSEKI, 'check', path)
+            assert konseki.status()['rules'] == rules, name
+        os.chmod(folder, 0o755)
+        os.chmod(folder + '/rules.xml', 0o600)
+        refused(87, 'Permission denied', 'setpriv', '--reuid', '65534', '--clear-groups', KONSEKI, 'check',
+                folder + '/rules.xml')
+        execute(unwanted, 3)
+        expected = execute(wanted, 3)
+        konseki.stop()
+        assert konseki.log.executed(wanted) == expected and konseki.log.executed(unwanted) == []
+        assert len(konseki.log.events(16)) == 1
+    finally:
+        konseki.close()
+
+
+def a_hundred_thousand_rules_are_loaded_while_events_go_on(folder):
+    marked = program(folder)
+    inside = ''.join(f'<{field} condition="{condition}">/x{i}/y</{field}>' for i in range(25000) for field, condition in
+                     (('Image', 'is'), ('Image', 'begin with'), ('CommandLine', 'contains'), ('User', 'is')))
+    rules = write(folder + '/many.xml', wrap(f'<RuleGroup groupRelation="or"><ProcessCreate onmatch="include">{inside}'
+                                             f'<Image>{marked}</Image></ProcessCreate></RuleGroup>'))
+    konseki = Run(folder)
+    try:
+        change = subprocess.Popen([KONSEKI, '-c', rules], stdout=subprocess.DEVNULL)
+        expected = []
+        while change.poll() is None:
+            expected += execute(marked, 20, len(expected))
+        assert change.returncode == 0
+        expected += execute(marked, 20, len(expected))
+        konseki.stop()
+        assert konseki.log.executed(marked) == expected
+    finally:
+        konseki.close()
+
+
+def a_file_that_changes_while_it_is_read_is_one_or_the_other(folder):
+    texts = [RULES.format(wanted=f'/{letter * 3000}') for letter in 'ab']
+    path = write(folder + '/rules.xml', texts[0])
+    digests = {'SHA256=' + hashlib.sha256(text.encode()).hexdigest().upper() for text in texts}
+    konseki = Run(folder)
+    over = threading.Event()
+
+    def change():
+        while not over.is_set():
+            for text in texts:
+                write(path, text)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        outcomes = [run(KONSEKI, '-c', path).returncode for _ in range(30)]
+        assert set(outcomes) <= {0, 87}, outcomes
+    finally:
+        over.set()
+        changer.join()
+        konseki.stop()
+        konseki.close()
+    changes = [e['EventData']['ConfigurationFileHash'] for e in konseki.log.events(16)][1:]
+    assert len(changes) == outcomes.count(0) and set(changes) <= digests, changes
+
+
 def a_living_process_keeps_its_identifier(folder):
     marked = program(folder)
     shell = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)
@@ -496,7 +586,7 @@ def a_packaged_program_is_told_with_its_package(folder):
 
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
-         name not in ('program', 'write', 'execute', 'fill', 'refused')]
+         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))

@@ -233,10 +233,29 @@ static void elements_without_end_are_refused_quickly(void **state)
 
 	(void)state;
 	put(&g, "<Sysmon schemaversion=\"4.90\">", 1);
-	put(&g, "<EventFiltering>", 500);
+	put(&g, "<EventFiltering>", 1000);
 	assert_null(rules_of(&g));
 	assert_non_null(strstr(problems.problem[problems.count - 1].text, "nested more than 32 deep"));
 	free(g.text);
+}
+
+static void no_beginning_of_a_file_is_taken_for_the_whole(void **state)
+{
+	static const char text[] = BEGIN "<RuleGroup name=\"\xc3\xa4\" groupRelation=\"or\"><!-- c --><ProcessCreate "
+			"onmatch=\"include\"><Rule groupRelation=\"and\"><Image condition=\"is any\">a&amp;;b</Image>"
+			"<User><![CDATA[x]]></User></Rule></ProcessCreate></RuleGroup>" END;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(text); n++) {
+		char *beginning = malloc(n ? n : 1); /* so that reading beyond it shows */
+		struct ruleset *rs = NULL;
+
+		assert_non_null(beginning);
+		memcpy(beginning, text, n);
+		assert_int_equal(parse(beginning, n, &rs), n == sizeof(text) - 1 ? 0 : -EBADMSG);
+		ruleset_free(rs);
+		free(beginning);
+	}
 }
 
 static void the_first_hundred_problems_are_kept(void **state)
@@ -413,6 +432,7 @@ int main(void)
 		cmocka_unit_test(items_of_lists_count_as_filters),
 		cmocka_unit_test(the_largest_file_is_accepted_and_one_byte_more_is_not),
 		cmocka_unit_test(elements_without_end_are_refused_quickly),
+		cmocka_unit_test(no_beginning_of_a_file_is_taken_for_the_whole),
 		cmocka_unit_test(the_first_hundred_problems_are_kept),
 		cmocka_unit_test(what_is_quoted_cannot_steer_a_terminal),
 		cmocka_unit_test(a_refused_file_leaves_everything_as_it_was),
