@@ -12,7 +12,7 @@
 
 struct index;
 
-/* 0 or -ENOMEM; e says more. The sections must be in order (order_sections). */
+/* 0 or -ENOMEM. The sections must be in order (order_sections). */
 int index_new(const struct ruleset *rs, struct index **ret, struct err *e);
 void index_free(struct index *x); /* NULL is fine */
 DEFINE_DROP(index)

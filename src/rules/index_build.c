@@ -392,7 +392,7 @@ static int make_search(struct field_index *f, unsigned first, unsigned count, st
 			f->search_count++;
 			r = 0;
 		} else {
-			err_set(e, ENOMEM, "making rules ready: %s", why ? why->message : "unknown");
+			err_set(e, EBADMSG, "%s", why ? why->message : "unknown");
 		}
 		hs_free_compile_error(why);
 	}
@@ -448,23 +448,21 @@ int index_new(const struct ruleset *rs, struct index **ret, struct err *e)
 	OWNED(index) x = calloc(1, sizeof(*x));
 	/* Processors older than SSSE3 (2006) cannot search: what would be searched for is asked one by one. */
 	bool searchable = hs_valid_platform() == HS_SUCCESS;
+	struct err why = { 0 };
 	uint32_t most = 0;
+	int r = x ? 0 : -ENOMEM;
 
-	err_set(e, ENOMEM, "making rules ready");
-	if (!x)
-		return -ENOMEM;
-	for (unsigned t = 0; t < EVENT_TYPE_COUNT; t++) {
+	for (unsigned t = 0; t < EVENT_TYPE_COUNT && r == 0; t++) {
 		struct builder b = { .x = x, .t = &x->types[t], .searchable = searchable };
-		int r = build_type(&b, &event_types[t], &rs->order[t], e);
 
+		r = build_type(&b, &event_types[t], &rs->order[t], &why);
 		builder_done(&b);
-		if (r < 0)
-			return r;
 		most = b.t->member_count > most ? b.t->member_count : most;
 	}
-	x->marked = pool_take(&x->pool, most * sizeof(*x->marked));
-	if (!x->marked)
-		return -ENOMEM;
+	if (r == 0)
+		x->marked = pool_take(&x->pool, most * sizeof(*x->marked));
+	if (r < 0 || !x->marked)
+		return err_set(e, ENOMEM, "making rules ready%s%s", why.code ? ": " : "", why.text);
 	*ret = MOVE(x);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <hs/hs.h>
 
 #include "../../src/rules/ruleset.h"
 
@@ -115,5 +116,6 @@ int main(void)
 		cmocka_unit_test(judging_allocates_nothing),
 	};
 
+	hs_set_allocator(__wrap_malloc, free); /* what it keeps; what it needs for a moment it takes by itself */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
