@@ -279,6 +279,11 @@ int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct
 	return result;
 }
 
+const uint8_t *logfile_bytes(const struct logfile *l)
+{
+	return l->chunk;
+}
+
 int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h)
 {
 	return evtx_chunk_header_read(l->chunk, h);

@@ -51,6 +51,7 @@ int logfile_header(const struct logfile *l, struct evtx_file_header *h);
  * change: then it is read again a few times. 0; -ENODATA, -EBADMSG as evtx_reader_begin(); -errno. The
  * bytes are the log file's until the next read. */
 int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct err *e);
+const uint8_t *logfile_bytes(const struct logfile *l); /* what was read */
 /* The header of what was read, which may be newer than what logfile_peek() saw. */
 int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h);
 /* The same for a chunk of the list. False: there is nothing to be read; why was told to the listener. */

@@ -32,6 +32,11 @@ static bool out_of_time(const struct logfile *l, size_t i, const struct filter *
 	return too_old(l, i, filter_oldest(f)) || too_new(l, i, filter_newest(f));
 }
 
+bool view_begin(struct logfile *l, size_t i, struct evtx_reader *r, const struct filter *f)
+{
+	return !out_of_time(l, i, f) && logfile_begin(l, i, r);
+}
+
 bool view_next(struct logfile *l, struct evtx_reader *r, struct filter *f, struct evtx_record *rec)
 {
 	while (logfile_scan(l, r, rec))
@@ -113,7 +118,7 @@ static int show_newest_first(struct logfile *l, struct evtx_reader *r, const str
 		int result;
 
 		progress_step(v->progress, logfile_count(l) - 1 - i, logfile_count(l));
-		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
+		if (!view_begin(l, i, r, v->filter))
 			continue;
 		result = show_backwards(l, r, v, &shown);
 		if (result < 0)
@@ -146,7 +151,7 @@ static void show_oldest_first(struct logfile *l, struct evtx_reader *r, const st
 
 	for (; i < logfile_count(l) && !ferror(v->to); i++) {
 		progress_step(v->progress, i, logfile_count(l));
-		if (out_of_time(l, i, v->filter) || !logfile_begin(l, i, r))
+		if (!view_begin(l, i, r, v->filter))
 			continue;
 		while (view_next(l, r, v->filter, &rec)) {
 			if (skip > 0)

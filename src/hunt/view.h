@@ -20,6 +20,9 @@ struct view {
 	FILE *to;
 };
 
+/* Sets the reader on chunk i, if by its times it can have records that pass. False: there is nothing to be read; why
+ * was told to the listener. */
+bool view_begin(struct logfile *l, size_t i, struct evtx_reader *r, const struct filter *f);
 /* The next record that passes, complete. What cannot be read is told to the listener and left out. */
 bool view_next(struct logfile *l, struct evtx_reader *r, struct filter *f, struct evtx_record *rec);
 

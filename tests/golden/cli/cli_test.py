@@ -369,6 +369,8 @@ REFUSED = [
     (['log'], 87, 'what is to be done with the log?'),
     (['log', 'frobnicate'], 87, 'there is no such command'),
     (['log', 'info', 'a', 'b'], 87, 'too many words'),
+    (['export', '--to', 'doc'], 87, '--to is one of evtx, xml, json and csv'),
+    (['export', '--to', 'evtx'], 87, '--to evtx needs a file'),
     (['view', '--frobnicate'], 87, 'has no option --frobnicate'),
     (['view', '--count', '0'], 87, '--count is a number'),
     (['view', '--count', '1x'], 87, '--count is a number'),

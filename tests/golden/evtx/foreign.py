@@ -45,13 +45,13 @@ class Libevtx:
         return any(value in ('<', '>', '&') for value in record['EventData'].values())
 
     @staticmethod
-    def skipped_differences(path, records):
+    def skipped_differences(path, records, header_ids):
         """The strings of such records, from the text form."""
         if not records:
             return
         out = subprocess.run(['evtxexport', '-f', 'text', path], stdout=subprocess.PIPE, check=True).stdout
         for record in records:
-            number = record['System']['EventRecordID']
+            number = header_ids[record['System']['EventRecordID']]
             fields = expected(Libevtx, record)
             strings = [text for place, text in fields.items() if place.startswith('Data ')]
             want = f'Number of strings\t\t: {len(strings)}\n' + ''.join(
@@ -100,7 +100,7 @@ class PythonEvtx:
         return False
 
     @staticmethod
-    def skipped_differences(path, records):
+    def skipped_differences(path, records, header_ids):
         return ()
 
     @staticmethod
@@ -184,8 +184,8 @@ def record_id(xml):
     return int(re.search(b'<EventRecordID>([0-9]+)</EventRecordID>', xml).group(1))
 
 
-def compare(reader, path, ours):
-    """Returns (records the reader cannot export as XML, fields compared, differences as texts)."""
+def compare(reader, path, ours, header_ids):
+    """header_ids: the id in the header of each record. Returns (records the reader cannot export as XML, fields compared, differences as texts)."""
     left = dict(ours)
     fields, differences = 0, []
     for xml in reader.records(path):
@@ -203,20 +203,22 @@ def compare(reader, path, ours):
     for number, record in left.items():
         if not reader.skips(record):
             differences.append(f'record {number} is missing')
-    differences += reader.skipped_differences(path, left.values())
+    differences += reader.skipped_differences(path, left.values(), header_ids)
     return len(left), fields, differences
 
 
-def main(path, json_path):
+def main(path, json_path, exported=False):
+    """exported: the headers count the records from 1 on."""
     with open(json_path, encoding='utf-8') as f:
         records = [json.loads(line) for line in f]
     ours = {record['System']['EventRecordID']: record for record in records}
     if len(ours) != len(records) or not ours:
         print('the ids in our reading are not distinct, or there are none')
         return 1
+    header_ids = {number: at if exported else number for at, number in enumerate(ours, 1)}
     failed = False
     for reader in (Libevtx, PythonEvtx):
-        skipped, fields, differences = compare(reader, path, ours)
+        skipped, fields, differences = compare(reader, path, ours, header_ids)
         print(f'{reader.name}: {len(ours)} records, {skipped} of them by its text form, {fields} fields '
               f'compared, {len(differences)} differences')
         for difference in differences[:SHOWN]:

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""golden_test.py MAKE_LOG DUMP: our logs under foreign readers, foreign logs under ours. Prints TAP."""
+"""golden_test.py MAKE_LOG DUMP KONSEKI: our logs under foreign readers, foreign logs under ours, and what we export of
+both under all of them. Prints TAP."""
 import collections
 import contextlib
+import csv
 import hashlib
 import io
 import json
@@ -20,7 +22,8 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import foreign  # noqa: E402
 
-MAKE_LOG, DUMP = sys.argv[1:3]
+MAKE_LOG, DUMP, KONSEKI = sys.argv[1:4]
+HARMFUL = re.compile('[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
 EXAMPLE = '8b41199556e2eb6fd9ea79f18a3675bb60f2f17321d584a42f0d116813d3e2e0'
 
 # Event ids and their number, lowest and highest record id.
@@ -46,11 +49,11 @@ def read_json(path):
     return [json.loads(line) for line in run(DUMP, path).decode().splitlines()]
 
 
-def compare_with_strangers(path, json_path):
+def compare_with_strangers(path, json_path, **how):
     """(status, what foreign.py says)."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        status = foreign.main(path, json_path)
+        status = foreign.main(path, json_path, **how)
     return status, said.getvalue()
 
 
@@ -124,6 +127,69 @@ def begins_a_second_chunk(path):
         return False
 
 
+def xml_of_libevtx(path):
+    return list(foreign.Libevtx.records(path))
+
+
+def what_is_exported_of_files_of_windows_is_the_same_for_libevtx_and_us(folder):
+    for name, (_, count) in GROUND_TRUTH.items():
+        path, copy = os.path.join(WINDOWS, name + '.evtx'), os.path.join(folder, name + '.evtx')
+        run(KONSEKI, 'export', '--to', 'evtx', '-o', copy, path)
+        assert assert_whole_for_libevtx(copy) == count, name
+        assert xml_of_libevtx(copy) == xml_of_libevtx(path), name
+        assert run(DUMP, copy) == run(DUMP, path), name
+
+
+def what_is_exported_filtered_is_complete_for_both_strangers(folder):
+    path, copy, json_path = (os.path.join(folder, name) for name in ('all.evtx', 'some.evtx', 'some.json'))
+    run(MAKE_LOG, path, '1500', '3')
+    wanted = '1,3,11,23,255'
+    run(KONSEKI, 'export', '--to', 'evtx', '--output', copy, '--id', wanted, path)
+    with open(json_path, 'wb') as f:
+        f.write(run(DUMP, copy))
+    assert read_json(copy) == [record for record in read_json(path)
+                               if str(record['System']['EventID']) in wanted.split(',')]
+    status, said = compare_with_strangers(copy, json_path, exported=True)
+    assert status == 0, said
+    assert assert_whole_for_libevtx(copy) == len(read_json(copy)) > 150
+    assert os.path.getsize(copy) < os.path.getsize(path) / 3
+
+
+def a_table_and_a_document_hold_the_same_as_json(folder):
+    path = os.path.join(folder, 'all.evtx')
+    run(MAKE_LOG, path, '300', '4')
+    records = [json.loads(line) for line in run(KONSEKI, 'export', '--to', 'json', path).decode().splitlines()]
+    rows = list(csv.DictReader(io.StringIO(run(KONSEKI, 'export', '--to', 'csv', path).decode(), newline='')))
+    document = ElementTree.fromstring(run(KONSEKI, 'export', '--to', 'xml', path))
+    assert len(records) == len(rows) == len(document) == 300
+    for record, row, event in zip(records, rows, document):
+        data = {k: text_of(v) for k, v in record['EventData'].items()}
+        assert [(d.get('Name'), d.text or '') for d in event.find(foreign.NAMESPACE + 'EventData')] == list(data.items())
+        for name, text in data.items():
+            assert row[name] == HARMFUL.sub(lambda m: ''.join(f'\\x{b:02X}' for b in m.group().encode()), text), (name, row)
+        assert row['EventID'] == str(record['System']['EventID']) and row['Further'] == ''
+
+
+def an_export_hides_nothing_and_destroys_nothing(folder):
+    path, copy = os.path.join(folder, 'all.evtx'), os.path.join(folder, 'copy.evtx')
+    run(MAKE_LOG, path, '300', '5')
+    with open(copy, 'w', encoding='utf-8') as f:
+        f.write('of somebody')
+    done = subprocess.run([KONSEKI, 'export', '--to', 'evtx', '-o', copy, path], capture_output=True, check=False)
+    assert done.returncode == 1 and b'File exists' in done.stderr, done
+    with open(copy, encoding='utf-8') as f:
+        assert f.read() == 'of somebody'
+    os.unlink(copy)
+    with open(path, 'r+b') as f:  # one record of the first chunk loses its beginning
+        f.seek(4096 + 512)
+        f.write(b'\0\0\0\0')
+    done = subprocess.run([KONSEKI, 'export', '--to', 'evtx', '-o', copy, path], capture_output=True, check=False)
+    assert done.returncode == 1 and b'no record at offset 512' in done.stderr, done
+    ids = [record['System']['EventRecordID'] for record in read_json(copy)]
+    assert ids == list(range(2, 301)), ids[:3]
+    assert assert_whole_for_libevtx(copy) == 299
+
+
 def a_log_is_whole_for_strangers_after_its_writer_was_killed(folder):
     for attempt in range(5):
         path = os.path.join(folder, f'killed{attempt}.evtx')
@@ -160,6 +226,10 @@ TESTS = [
     xml_and_fields_say_the_same,
     strangers_agree_on_files_of_windows,
     strangers_agree_on_5000_random_events_of_ours,
+    what_is_exported_of_files_of_windows_is_the_same_for_libevtx_and_us,
+    what_is_exported_filtered_is_complete_for_both_strangers,
+    a_table_and_a_document_hold_the_same_as_json,
+    an_export_hides_nothing_and_destroys_nothing,
     a_log_is_whole_for_strangers_after_its_writer_was_killed,
     one_changed_character_does_not_escape_the_comparison,
 ]
