@@ -12,10 +12,11 @@
 
 #include "../base/le.h"
 
-/* The writer publishes data first and header second within one or two calls, so half a change lasts
- * microseconds; a machine under load may stretch that. */
-#define TORN_READS_MAX     5
-#define TORN_READ_PAUSE_NS 10000000
+/* The writer publishes data first and header second within one or two calls, so half a change lasts microseconds. What
+ * is the same when it is read again after this pause is no change, but damage; what changes every time is read again
+ * until it is whole, but not for ever. */
+#define TORN_READ_PAUSE_NS 5000000
+#define TORN_READS_MAX     400
 
 #define FILETIME_1970 116444736000000000u
 
@@ -83,18 +84,56 @@ static uint64_t first_written(const uint8_t *record)
 	return filetime > FILETIME_1970 ? (filetime - FILETIME_1970) * 100 : 0;
 }
 
+static void pause_shortly(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = TORN_READ_PAUSE_NS }, NULL);
+}
+
+#define HEAD_SIZE (EVTX_CHUNK_HEADER + 24) /* of a chunk, and of its first record */
+
+/* As evtx_chunk_header_read(), or -errno of reading. */
+static int read_head(const struct logfile *l, uint64_t slot, uint8_t head[HEAD_SIZE], struct evtx_chunk_header *h)
+{
+	ssize_t n = read_at(l->fd, head, HEAD_SIZE, slot_offset(slot));
+
+	return n < 0 ? (int)n : evtx_chunk_header_read(head, h);
+}
+
+static bool may_be_torn(int r, const uint8_t head[HEAD_SIZE])
+{
+	return r == -EBADMSG || r == -EILSEQ || (r == -ENODATA && !all_zero(head, HEAD_SIZE));
+}
+
+/* The same, when a writer is at work: not in the middle of a change. */
+static int read_whole_head(const struct logfile *l, uint64_t slot, uint8_t head[HEAD_SIZE],
+			   struct evtx_chunk_header *h)
+{
+	uint32_t seen = 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < TORN_READS_MAX; i++) {
+		uint32_t crc;
+
+		r = read_head(l, slot, head, h);
+		crc = evtx_crc(0, head, HEAD_SIZE);
+		if (!l->live || !may_be_torn(r, head) || (i && crc == seen))
+			break;
+		seen = crc;
+		pause_shortly();
+	}
+	return r;
+}
+
 /* Adds the chunk in this slot, if there is one. */
 static int look_at_slot(struct logfile *l, uint32_t slot, uint64_t id_before)
 {
-	uint8_t head[EVTX_CHUNK_HEADER + 24];
+	uint8_t head[HEAD_SIZE];
 	struct evtx_chunk_header h = { 0 };
 	struct chunk_place *place = &l->chunks[l->count];
-	ssize_t n = read_at(l->fd, head, sizeof(head), slot_offset(slot));
-	int r;
+	int r = read_whole_head(l, slot, head, &h);
 
-	if (n < 0)
-		return (int)n;
-	r = evtx_chunk_header_read(head, &h);
+	if (r < 0 && r != -ENODATA && r != -EBADMSG && r != -EILSEQ)
+		return r;
 	if (r == -ENODATA) {
 		if (memcmp(head, "ElfChnk", 8) != 0 && !all_zero(head, EVTX_CHUNK_HEADER))
 			logfile_tell(l, "slot %u holds something that is no chunk", slot);
@@ -253,28 +292,32 @@ const struct chunk_place *logfile_chunk(const struct logfile *l, size_t i)
 
 int logfile_peek(const struct logfile *l, uint64_t slot, struct evtx_chunk_header *h)
 {
-	uint8_t head[EVTX_CHUNK_HEADER];
-	ssize_t n = read_at(l->fd, head, sizeof(head), slot_offset(slot));
+	uint8_t head[HEAD_SIZE];
 
-	return n < 0 ? (int)n : evtx_chunk_header_read(head, h);
+	return read_head(l, slot, head, h);
 }
 
 int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct err *e)
 {
 	const unsigned torn = EVTX_FAULT_HEADER_CRC | EVTX_FAULT_DATA_CRC;
-	const struct timespec pause = { .tv_nsec = TORN_READ_PAUSE_NS };
+	uint32_t seen = 0;
 	int result = 0;
 
 	l->slot = (uint32_t)slot;
 	for (unsigned i = 0; i < TORN_READS_MAX; i++) {
 		ssize_t n = read_at(l->fd, l->chunk, sizeof(l->chunk), slot_offset(slot));
+		uint32_t crc;
 
 		if (n < 0)
 			return err_set(e, (int)-n, "reading");
 		result = evtx_reader_begin(r, l->chunk, e);
-		if (!l->live || (result == 0 && !(evtx_reader_faults(r) & torn)))
+		if (!l->live || result == -ENODATA || (result == 0 && !(evtx_reader_faults(r) & torn)))
 			return result;
-		nanosleep(&pause, NULL);
+		crc = evtx_crc(0, l->chunk, sizeof(l->chunk));
+		if (i && crc == seen)
+			break;
+		seen = crc;
+		pause_shortly();
 	}
 	return result;
 }
@@ -289,12 +332,28 @@ int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h)
 	return evtx_chunk_header_read(l->chunk, h);
 }
 
+/* Did the ring move on since the chunks were listed? What stands there now is newer than what was to be read: it will be
+ * seen when the chunks are listed again. */
+static bool moved_on(const struct logfile *l, const struct chunk_place *place, int result)
+{
+	struct evtx_chunk_header h;
+
+	if (!l->live || !place->sound)
+		return false;
+	return result == -ENODATA || (logfile_read_header(l, &h) == 0 && h.first_id != place->first_id);
+}
+
 bool logfile_begin(struct logfile *l, size_t i, struct evtx_reader *r)
 {
+	const struct chunk_place *place = &l->chunks[i];
 	struct err e = { 0 };
-	int result = logfile_read(l, l->chunks[i].slot, r, &e);
+	int result = logfile_read(l, place->slot, r, &e);
 
-	/* No chunk there any more: the ring moved on. */
+	if (moved_on(l, place, result)) {
+		logfile_tell(l, "records %llu to %llu were overwritten before they could be read",
+			     (unsigned long long)place->first_id, (unsigned long long)place->last_id);
+		return false;
+	}
 	if (result < 0 && result != -ENODATA)
 		logfile_tell(l, "chunk %u: %s", l->slot, e.text);
 	return result == 0;

@@ -48,13 +48,14 @@ int logfile_peek(const struct logfile *l, uint64_t slot, struct evtx_chunk_heade
 int logfile_header(const struct logfile *l, struct evtx_file_header *h);
 
 /* Reads the chunk in this slot and sets the reader on it. A log that is being written to may show half of a
- * change: then it is read again a few times. 0; -ENODATA, -EBADMSG as evtx_reader_begin(); -errno. The
+ * change: then it is read again until it is whole. 0; -ENODATA, -EBADMSG as evtx_reader_begin(); -errno. The
  * bytes are the log file's until the next read. */
 int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct err *e);
 const uint8_t *logfile_bytes(const struct logfile *l); /* what was read */
 /* The header of what was read, which may be newer than what logfile_peek() saw. */
 int logfile_read_header(const struct logfile *l, struct evtx_chunk_header *h);
-/* The same for a chunk of the list. False: there is nothing to be read; why was told to the listener. */
+/* The same for a chunk of the list. False: there is nothing to be read, or another chunk has taken its place since the
+ * list was made; why was told to the listener. */
 bool logfile_begin(struct logfile *l, size_t i, struct evtx_reader *r);
 
 /* The next record as evtx_reader_scan(), but what cannot be read is told to the listener and left out. */
