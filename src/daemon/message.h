@@ -8,6 +8,7 @@
 
 #include "../collect/sensor.h"
 #include "engine.h"
+#include "told.h"
 
 /* --- bodies */
 
@@ -87,6 +88,7 @@ struct body_status {
 	char log_path[256];
 	char how[KS_RECORD_COUNT][64]; /* "": not seen on this kernel; */
 	uint8_t wanted[KS_RECORD_COUNT]; /* 0: not asked for by the rules in force */
+	struct told told[TOLD_OUTPUTS];
 	struct engine_report report;
 };
 

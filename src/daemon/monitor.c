@@ -263,6 +263,25 @@ uint64_t engine_silent_ms(const struct monitor *m)
 	return m->status_asked ? now_ms() - m->status_asked_ms : 0;
 }
 
+static void note(struct monitor *m, const char *text);
+
+/* What was not told as text is in the log, at least for a time: whoever reads only the text is to be able to know. */
+static void declare_untold(struct monitor *m)
+{
+	for (unsigned i = 0; m->start->options->told && i < TOLD_OUTPUTS; i++) {
+		struct told *t = &m->start->options->told[i];
+		uint64_t missed = t->missed;
+		char text[120];
+
+		if (missed == t->declared || m->orders < 0 || m->stopping)
+			continue;
+		snprintf(text, sizeof(text), "%llu events could not be told to the %s",
+			 (unsigned long long)(missed - t->declared), told_names[i]);
+		t->declared = missed;
+		note(m, text);
+	}
+}
+
 static void pulse(struct monitor *m)
 {
 	struct body_pulse body = { (uint32_t)engine_silent_ms(m) };
@@ -273,6 +292,7 @@ static void pulse(struct monitor *m)
 	if (m->orders >= 0 && !m->stopping)
 		engine_ask_status(m);
 	control_tick(m);
+	declare_untold(m);
 }
 
 /* --- to the engine */

@@ -4,6 +4,7 @@
 #pragma once
 #include "message.h"
 #include "request.h"
+#include "told.h"
 
 /* What a run is given; settled before any process is started. */
 struct watch_options {
@@ -15,6 +16,7 @@ struct watch_options {
 	bool service; /* rules that are changed are stored for the next start */
 	struct body_configure rules;
 	int rules_file; /* frozen; -1: rules.what says which */
+	struct told *told; /* TOLD_OUTPUTS of them, in shared memory; NULL: events are told nobody as text */
 	int lock;       /* PATH_PID, locked; every process of ours keeps it open */
 };
 

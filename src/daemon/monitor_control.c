@@ -108,6 +108,8 @@ static void fill_status(const struct monitor *m, struct body_status *s)
 	snprintf(s->log_path, sizeof(s->log_path), "%s", start->options->log_path);
 	memcpy(s->wanted, m->wanted, sizeof(s->wanted));
 	s->report = m->report;
+	if (start->options->told)
+		memcpy(s->told, start->options->told, sizeof(s->told));
 	if (!m->sensor)
 		return;
 	s->full = sensor_kind(m->sensor) == KERNEL_FULL;

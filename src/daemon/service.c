@@ -22,6 +22,7 @@
 #include "service_parts.h"
 #include "settings.h"
 #include "supervisor.h"
+#include "teller.h"
 
 #define SHOWER_WAIT_MS 5000
 
@@ -102,25 +103,24 @@ static int absolute(const char *path, char *out, size_t size, struct err *e)
 	return 0;
 }
 
-static int settle_service(struct watch_options *w, struct err *e)
+static int settle_service(struct watch_options *w, struct settings *settings, struct tellers *tellers, struct err *e)
 {
-	struct settings s;
-
-	if (settings_load(PATH_SETTINGS, &s, e) < 0 || rules_stored(&w->rules, &w->rules_file, e) < 0)
+	if (settings_load(PATH_SETTINGS, settings, e) < 0 || rules_stored(&w->rules, &w->rules_file, e) < 0)
 		return -e->code;
 	w->service = true;
 	w->btf = access(PATH_BTF, F_OK) == 0 ? PATH_BTF : NULL;
-	w->log_size = s.log_size;
-	w->ring_events_bytes = s.ring_events_bytes;
-	w->ring_process_bytes = s.ring_process_bytes;
-	memcpy(w->dns_ports, s.dns_ports, sizeof(w->dns_ports));
+	w->log_size = settings->log_size;
+	w->ring_events_bytes = settings->ring_events_bytes;
+	w->ring_process_bytes = settings->ring_process_bytes;
+	if (tellers_init(tellers, settings, w->log_path) < 0)
+		return err_set(e, errno, "sharing memory");
+	w->told = tellers->told;
+	memcpy(w->dns_ports, settings->dns_ports, sizeof(w->dns_ports));
 	return absolute(PATH_LOG, w->log_path, sizeof(w->log_path), e);
 }
 
 static int settle(const struct run_options *o, struct watch_options *w, struct err *e)
 {
-	if (o->service)
-		return settle_service(w, e);
 	w->btf = o->btf;
 	w->log_size = o->log_size ? o->log_size : LOG_SIZE_DEFAULT;
 	if (rules_of(o->config, &w->rules, &w->rules_file, e) < 0)
@@ -133,6 +133,7 @@ static int settle(const struct run_options *o, struct watch_options *w, struct e
 struct shower {
 	const struct run_options *options;
 	const struct watch_options *watch;
+	struct tellers *tellers; /* only of a service */
 	pid_t pid;
 	int until; /* closed: show what is left and end */
 };
@@ -169,6 +170,8 @@ static void start_shower(void *context, int log)
 	uint64_t after;
 	int own;
 
+	if (s->watch->told)
+		tellers_begin(s->tellers, log);
 	if (s->options->show == SHOW_NOTHING || pipe2(pipe_ends, O_CLOEXEC) < 0)
 		return;
 	own = open(s->watch->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -223,6 +226,14 @@ static void tell_end(const struct supervision *s, const struct run_options *o)
 
 /* --- running */
 
+static void look_after(void *context)
+{
+	const struct shower *s = context;
+
+	if (s->watch->told)
+		tellers_look_after(s->tellers);
+}
+
 static void tell_ready(void *context)
 {
 	const struct shower *s = context;
@@ -245,11 +256,14 @@ static int tell_failed(const char *text, int status)
 int service_run(const struct run_options *o)
 {
 	struct watch_options w = { .rules_file = -1, .lock = -1 };
-	struct shower shower = { .options = o, .watch = &w };
+	struct settings settings;
+	struct tellers tellers = { 0 };
+	struct shower shower = { .options = o, .watch = &w, .tellers = &tellers };
 	struct supervision s = { .options = &w,
 				 .foreground = !o->service,
 				 .log_opened = start_shower,
 				 .ready = tell_ready,
+				 .look_after = look_after,
 				 .context = &shower };
 	struct err e = { 0 };
 	int status = refuse_unless_root();
@@ -257,13 +271,15 @@ int service_run(const struct run_options *o)
 	if (status)
 		return status;
 	umask(027);
-	if (settle(o, &w, &e) < 0)
+	if ((o->service ? settle_service(&w, &settings, &tellers, &e) : settle(o, &w, &e)) < 0)
 		return tell_failed(e.text, STATUS_USAGE);
 	w.lock = take_lock(&e);
 	if (w.lock < 0)
 		return tell_failed(e.text, 1);
 	status = supervise(&s);
 	end_shower(&shower);
+	if (w.told)
+		tellers_end(&tellers);
 	if (*s.trouble)
 		return tell_failed(s.trouble, status);
 	tell_end(&s, o);

@@ -47,6 +47,7 @@ static const struct {
 	  true, false },
 	{ "sensor", "process-ring", offsetof(struct settings, ring_process_bytes), false, 1u << 16,
 	  1u << 30, true, false },
+	{ "text", "length", offsetof(struct settings, text_length), false, 1000, 60000, false, false },
 	{ "dns", "ports", offsetof(struct settings, dns_ports), .ports = true },
 };
 
@@ -83,11 +84,48 @@ static int complain(struct reading *r, const char *section, const char *name, co
 	return 0;
 }
 
+/* Settings that are one of two words. */
+static const struct {
+	const char *section, *name;
+	size_t offset;
+	bool flag; /* kept as bool: is it the second word? Else as text */
+	const char *words[2];
+} choices[] = {
+	{ "text", "syslog", offsetof(struct settings, text[TOLD_SYSLOG]), true, { "no", "yes" } },
+	{ "text", "journal", offsetof(struct settings, text[TOLD_JOURNAL]), true, { "no", "yes" } },
+	{ "text", "ident", offsetof(struct settings, text_ident), false, { "konseki", "sysmon" } },
+};
+
+/* 1, 0 when it is refused, -1 when it is none of these settings. */
+static int take_choice(struct reading *r, const char *section, const char *name, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		uint8_t *at = (uint8_t *)r->settings + choices[i].offset;
+		bool second = strcmp(value, choices[i].words[1]) == 0;
+		char what[60];
+
+		if (strcmp(section, choices[i].section) != 0 || strcmp(name, choices[i].name) != 0)
+			continue;
+		snprintf(what, sizeof(what), "neither %s nor %s", choices[i].words[0], choices[i].words[1]);
+		if (!second && strcmp(value, choices[i].words[0]) != 0)
+			return complain(r, section, name, what);
+		if (choices[i].flag)
+			memcpy(at, &second, sizeof(second));
+		else
+			memcpy(at, value, strlen(value) + 1);
+		return 1;
+	}
+	return -1;
+}
+
 static int take(void *context, const char *section, const char *name, const char *value)
 {
 	struct reading *r = context;
+	int taken = take_choice(r, section, name, value);
 	uint64_t n;
 
+	if (taken >= 0)
+		return taken;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		uint8_t *at = (uint8_t *)r->settings + known[i].offset;
 
@@ -130,7 +168,8 @@ int settings_load(const char *path, struct settings *s, struct err *e)
 	FILE *from;
 	int r;
 
-	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT };
+	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT, .text_ident = "konseki",
+				.text_length = TEXT_LENGTH_DEFAULT };
 	from = fopen(path, "re");
 	if (!from)
 		return errno == ENOENT ? 0 : err_set(e, errno, "opening '%s'", path);

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* /etc/konseki/konseki.conf: everything an administrator sets besides the rules. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "../../schema/wire.h"
 #include "../base/err.h"
+#include "told.h"
 
 struct settings {
 	uint64_t log_size;           /* [log] size */
 	uint32_t ring_events_bytes;  /* [sensor] ring */
 	uint32_t ring_process_bytes; /* [sensor] process-ring */
 	uint16_t dns_ports[KS_DNS_PORTS]; /* [dns] ports; all 0: not set */
+	bool text[TOLD_OUTPUTS];     /* [text] syslog, journal: write events there too */
+	char text_ident[16];         /* [text] ident */
+	uint32_t text_length;        /* [text] length: of a line, in bytes */
 };
+
+#define TEXT_LENGTH_DEFAULT 4000u
 
 #define LOG_SIZE_DEFAULT (256ull << 20)
 

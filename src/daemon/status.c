@@ -63,6 +63,17 @@ static void print_times(const struct log_state *l)
 	       span * (double)l->size_max / (double)(l->size ? l->size : 1) / 3600);
 }
 
+static void print_told(const struct body_status *s)
+{
+	for (unsigned i = 0; i < TOLD_OUTPUTS; i++) {
+		const struct told *t = &s->told[i];
+
+		if (t->on)
+			printf("%-10s %" PRIu64 " events sent, %" PRIu64 " missed%s\n", told_names[i], t->sent, t->missed,
+			       t->waits ? "; it takes none at the moment" : "");
+	}
+}
+
 static void print_text(const struct body_status *s)
 {
 	const struct engine_report *r = &s->report;
@@ -86,6 +97,7 @@ static void print_text(const struct body_status *s)
 	       (double)r->log.size / 1048576, (double)r->log.size_max / 1048576, r->log.first_id,
 	       r->log.next_id ? r->log.next_id - 1 : 0);
 	print_times(&r->log);
+	print_told(s);
 	printf("%-10s %.1f MiB\n\n", "memory", (double)memory_bytes(s) / 1048576);
 	print_tally(stdout, r);
 	puts("\nSeen through");
@@ -134,6 +146,19 @@ static void print_event(const struct body_status *s, const struct event_type *t)
 	putchar('}');
 }
 
+static void print_told_json(const struct body_status *s)
+{
+	fputs("\"text\":[", stdout);
+	for (unsigned i = 0, n = 0; i < TOLD_OUTPUTS; i++) {
+		const struct told *t = &s->told[i];
+
+		if (t->on)
+			printf("%s{\"output\":\"%s\",\"sent\":%" PRIu64 ",\"missed\":%" PRIu64 ",\"waits\":%s}",
+			       n++ ? "," : "", told_names[i], t->sent, t->missed, t->waits ? "true" : "false");
+	}
+	fputs("],", stdout);
+}
+
 static void print_json(const struct body_status *s)
 {
 	const struct engine_report *r = &s->report;
@@ -155,6 +180,7 @@ static void print_json(const struct body_status *s)
 	       ",\"oldest_utc_ns\":%" PRIu64 ",\"newest_utc_ns\":%" PRIu64 "},",
 	       r->log.size, r->log.size_max, r->log.first_id, r->log.next_id, r->log.oldest_utc_ns,
 	       r->log.newest_utc_ns);
+	print_told_json(s);
 	printf("\"memory\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"path_unknown\":%" PRIu64
 	       ",\"missed\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"hashes_missing\":%" PRIu64
 	       ",\"late\":%" PRIu64 ",\"events\":[",

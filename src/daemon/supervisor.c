@@ -624,6 +624,8 @@ static void run(struct supervisor *v)
 		read_signals(v);
 		watch_over(v);
 		look_after_helpers(v, now_ms());
+		if (v->s->look_after && !v->stopping)
+			v->s->look_after(v->s->context);
 	}
 	close_lanes(v);
 }

@@ -9,6 +9,7 @@ struct supervision {
 	bool foreground;                          /* SIGHUP (the terminal is gone) ends it */
 	void (*log_opened)(void *context, int log); /* before the engine writes to it; borrowed */
 	void (*ready)(void *context);             /* rules are in force; called once */
+	void (*look_after)(void *context);        /* about once a second: processes of the caller's own */
 	void *context;
 	/* What became of it: */
 	int status;

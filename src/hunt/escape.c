@@ -89,6 +89,41 @@ static void xml(FILE *to, const struct character *ch)
 	}
 }
 
+static size_t xml_width(const struct character *ch)
+{
+	switch (ch->c) {
+	case '"':
+	case '\'':
+		return 6;
+	case '&':
+		return 5;
+	case '<':
+	case '>':
+		return 4;
+	default:
+		return (harmful(ch) ? 4u : 1u) * (ch->len ? ch->len : 1);
+	}
+}
+
+size_t xml_fit(const char *text, size_t n, size_t max, size_t *written)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t used = 0, i = 0;
+
+	while (i < n) {
+		struct character ch = { .c = p[i], .bytes = p + i };
+
+		ch.len = text_utf8(p + i, n - i, &ch.c);
+		if (xml_width(&ch) > max - used)
+			break;
+		used += xml_width(&ch);
+		i += ch.len ? ch.len : 1;
+	}
+	if (written)
+		*written = used;
+	return i;
+}
+
 static void finished_xml(FILE *to, const struct character *ch)
 {
 	if (ch->len == 0)

@@ -13,6 +13,10 @@ void put_visible(FILE *to, const char *text, size_t n);
 /* Element content and attribute values of the text form: as put_visible(), and the five entities of XML. */
 void put_xml(FILE *to, const char *text, size_t n);
 
+/* The longest beginning of the text, in whole characters, that put_xml() writes with at most max bytes; *written (may be
+ * NULL) is how many those are. */
+size_t xml_fit(const char *text, size_t n, size_t max, size_t *written);
+
 /* XML that is finished already: harmful characters become character references, so it stays the same
  * document and one line. */
 void put_finished_xml(FILE *to, const char *xml, size_t n);

@@ -26,6 +26,14 @@ struct follower {
 	uint64_t sought_at;  /* last_chunk of the file header when the list was looked through last */
 };
 
+static void give(const struct view *v, struct evtx_reader *r, const struct evtx_record *rec)
+{
+	if (v->take)
+		v->take(v->self, r, rec);
+	else
+		render(v->form, v->colour, r, rec, v->to);
+}
+
 /* Shows the records of the chunk from next on. False: not now. */
 static bool show_chunk(struct follower *f)
 {
@@ -42,7 +50,7 @@ static bool show_chunk(struct follower *f)
 			continue;
 		f->next = rec.header_id + 1;
 		if (filter_passes(f->view->filter, f->reader, &rec) && logfile_fill(f->log, f->reader, &rec))
-			render(f->view->form, f->view->colour, f->reader, &rec, f->view->to);
+			give(f->view, f->reader, &rec);
 	}
 	logfile_end_chunk(f->log, f->reader);
 	/* What cannot be read was told: not to be tried again and again. */
@@ -170,6 +178,8 @@ int view_follow(struct logfile *l, uint64_t after, const struct view *v, int unt
 			r = flushed(&f, e);
 			if (r < 0)
 				return r;
+			if (v->enough && v->enough(v->self))
+				return 0;
 		}
 	}
 	return 0;

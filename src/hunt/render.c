@@ -29,7 +29,7 @@ void render(enum render_form form, bool colour, struct evtx_reader *r, const str
 		render_xml(r, to);
 		break;
 	case RENDER_SYSLOG:
-		render_syslog(rec, to);
+		render_syslog(rec, 0, to);
 		break;
 	case RENDER_JSON:
 		render_json(rec, to);

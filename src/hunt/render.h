@@ -25,7 +25,8 @@ void render(enum render_form form, bool colour, struct evtx_reader *r, const str
 void render_line(const struct evtx_record *rec, bool colour, FILE *to);
 void render_text(const struct evtx_record *rec, FILE *to);
 void render_full(const struct evtx_record *rec, FILE *to);
-void render_syslog(const struct evtx_record *rec, FILE *to);
+/* max: of the line in bytes; the longest values are cut for it, marked with "...". 0: as long as it is. */
+void render_syslog(const struct evtx_record *rec, size_t max, FILE *to);
 void render_json(const struct evtx_record *rec, FILE *to);
 void render_debug(const struct evtx_record *rec, bool verbose, FILE *to);
 

@@ -18,6 +18,10 @@ struct view {
 	struct filter *filter; /* borrowed, not NULL */
 	struct progress *progress; /* borrowed; NULL: none is shown */
 	FILE *to;
+	/* Following only: who takes the records instead of their being shown, and whether that is over. NULL: nobody. */
+	void (*take)(void *self, struct evtx_reader *r, const struct evtx_record *rec);
+	bool (*enough)(void *self);
+	void *self;
 };
 
 /* Sets the reader on chunk i, if by its times it can have records that pass. False: there is nothing to be read; why

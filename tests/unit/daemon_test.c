@@ -57,6 +57,8 @@ static const struct { const char *text, *complaint; uint64_t log_size; uint32_t 
 	{ "[log]\nsize = 5G\n", "test:2: [log] size: too small or too large", 0, 0 },
 	{ "\n[sensor]\nring = 3M\n", "test:3: [sensor] ring: not a power of two", 0, 0 },
 	{ "[log]\nsiez = 1M\n", "test:2: [log] siez: no such setting", 0, 0 },
+	{ "[text]\nsyslog = maybe\n", "test:2: [text] syslog: neither no nor yes", 0, 0 },
+	{ "[text]\nident = sysmonforlinux\n", "test:2: [text] ident: neither konseki nor sysmon", 0, 0 },
 	{ "[log\n", "test:1: neither [section] nor name = value", 0, 0 },
 };
 
@@ -105,6 +107,19 @@ static void ports_of_name_servers_are_up_to_eight_numbers(void **state)
 		    s.dns_ports[KS_DNS_PORTS - 1] != ports[i].last)
 			fail_msg("case %zu: %d, %u ... %u", i, r, s.dns_ports[0], s.dns_ports[KS_DNS_PORTS - 1]);
 	}
+}
+
+static void text_outputs_are_settings(void **state)
+{
+	static char text[] = "[text]\njournal = yes\nident = sysmon\nlength = 2000\n";
+	FILE *from = fmemopen(text, strlen(text), "r");
+	struct settings s = { 0 };
+
+	(void)state;
+	assert_int_equal(settings_read(from, "test", &s, NULL), 0);
+	fclose(from);
+	assert_true(s.text[TOLD_JOURNAL] && !s.text[TOLD_SYSLOG] && s.text_length == 2000);
+	assert_string_equal(s.text_ident, "sysmon");
 }
 
 /* --- the epoch of this boot */
@@ -250,6 +265,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_read_as_people_write_them),
 		cmocka_unit_test(settings_are_taken_or_refused_with_their_line),
 		cmocka_unit_test(ports_of_name_servers_are_up_to_eight_numbers),
+		cmocka_unit_test(text_outputs_are_settings),
 		cmocka_unit_test(the_epoch_is_the_same_for_the_whole_boot),
 		cmocka_unit_test(the_first_restart_is_at_once_and_later_ones_wait),
 		cmocka_unit_test(the_start_is_found_behind_any_name),

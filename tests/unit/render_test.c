@@ -187,7 +187,7 @@ static void the_text_form_of_xml_is_what_parsers_of_sysmon_for_linux_match(void 
 
 	(void)state;
 	assert_string_equal(
-		RENDERED(render_syslog(&rec, to)),
+		RENDERED(render_syslog(&rec, 0, to)),
 		"<Event><System><Provider Name=\"Linux-Sysmon\" Guid=\"{ff032593-a8d3-4f13-b0d6-01fc615a0f97}\"/>"
 		"<EventID>26</EventID><Version>5</Version><Level>4</Level><Task>26</Task><Opcode>0</Opcode>"
 		"<Keywords>0x8000000000000000</Keywords><TimeCreated SystemTime=\"2026-11-24T03:14:17.123456700Z\"/>"
@@ -199,7 +199,7 @@ static void the_text_form_of_xml_is_what_parsers_of_sysmon_for_linux_match(void 
 		"<Data Name=\"TargetFilename\">/tmp/a&lt;b&gt;&amp;&quot;c&apos;\\x0A\\x1B[31m\\xE2\\x80\\xAE</Data>"
 		"<Data Name=\"Hashes\">-</Data><Data Name=\"IsExecutable\">false</Data></EventData></Event>\n");
 	rec.user_id = "S-1-22-1-1000";
-	assert_non_null(strstr(RENDERED(render_syslog(&rec, to)), "<Security UserId=\"1000\"/>"));
+	assert_non_null(strstr(RENDERED(render_syslog(&rec, 0, to)), "<Security UserId=\"1000\"/>"));
 }
 
 static void json_has_numbers_booleans_strings_and_each_name_once(void **state)

@@ -242,6 +242,25 @@ ADJACENT = {
 BEGIN = ('<Event><System><Provider Name="Linux-Sysmon" Guid="{ff032593-a8d3-4f13-b0d6-01fc615a0f97}"/><EventID>')
 
 
+def skeleton(line):
+    """The line without what differs from event to event."""
+    line = re.sub(r'(SystemTime|ProcessID|ThreadID)="[^"]*"', r'\1=""', line)
+    values = r'(<(?:EventRecordID|Computer|Data Name="\w+")>)[^<]*<'
+    return re.sub(values, r'\1<', line)
+
+
+def our_lines_are_made_as_those_of_the_reference_program(log):
+    with open(os.path.join(HERE, 'reference', 'events.txt'), encoding='utf-8') as f:
+        reference = {int(re.search(r'<EventID>(\d+)', line).group(1)): skeleton(line.rstrip('\n')) for line in f}
+    assert sorted(reference) == [1, 3, 5, 11, 23]
+    compared = 0
+    for row, (event, _) in zip(lines(log.view('--syslog')), log.expected):
+        if event in reference:
+            assert skeleton(row) == reference[event], (skeleton(row), reference[event])
+            compared += 1
+    assert compared == 5 * len(NAMES)
+
+
 def sentinel_finds_its_literals(log):
     for row, (event, _) in zip(lines(log.view('--syslog')), log.expected):
         assert row.startswith(f'{BEGIN}{event}</EventID><Version>'), row[:200]
@@ -550,6 +569,7 @@ TESTS = [
     json_is_one_exact_object_a_line,
     xml_is_one_exact_document_a_line,
     the_text_form_is_well_formed_one_line_and_complete,
+    our_lines_are_made_as_those_of_the_reference_program,
     sentinel_finds_its_literals,
     wazuh_finds_its_fields,
     elastic_can_convert_its_fields,
