@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -190,6 +191,33 @@ def settings_count_from_the_next_start_and_wrong_ones_are_named(folder):
 
 
 @afterwards_removed
+def events_are_told_to_syslog_if_the_settings_say_so(folder):
+    installed()
+    assert status()['text'] == []
+    with open('/etc/konseki/konseki.conf', 'a', encoding='utf-8') as f:
+        f.write('[text]\nsyslog = yes\n')
+    ours = not os.path.exists('/dev/log')  # else somebody listens there, and we look at the status only
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        try:
+            if ours:
+                listener.bind('/dev/log')
+            installed()
+            marked = shutil.copy('/bin/true', folder + '/marked')
+            execute(marked, 'told')
+            eventually(lambda: status()['text'][0]['sent'] >= 3, 'events for syslog')
+            assert status()['text'][0]['output'] == 'syslog' and status()['text'][0]['missed'] == 0
+            listener.settimeout(20)
+            while ours:
+                line = listener.recv(65536).decode()
+                assert re.match(r'<14>\w{3} [ \d]\d [\d:]{8} konseki: <Event><System><Provider Name="Linux-Sysmon" ', line), line
+                if f'<Data Name="CommandLine">{marked} told</Data>' in line:
+                    break
+        finally:
+            if ours:
+                os.unlink('/dev/log')
+
+
+@afterwards_removed
 def it_looks_after_itself(folder):
     marked = shutil.copy('/bin/true', folder + '/marked')
     now = installed()
@@ -240,6 +268,7 @@ def it_does_not_touch_a_run_in_a_terminal(folder):
 TESTS = [without_agreement_nothing_is_installed, with_wrong_rules_nothing_is_installed,
          it_installs_runs_and_goes_again, the_log_goes_when_told_so, an_upgrade_keeps_rules_and_log_and_says_so,
          changed_rules_are_those_of_the_next_start, settings_count_from_the_next_start_and_wrong_ones_are_named,
+         events_are_told_to_syslog_if_the_settings_say_so,
          it_looks_after_itself, a_damaged_installation_can_be_forced_off,
          a_damaged_installation_is_mended_by_another, it_does_not_touch_a_run_in_a_terminal]
 
