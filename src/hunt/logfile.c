@@ -20,6 +20,9 @@
 
 #define FILETIME_1970 116444736000000000u
 
+/* What our own log and its readers can count ends at EVTX_CHUNKS_MAX, but Windows writes larger files; this is 1 TiB. */
+#define SLOTS_MAX (1u << 24)
+
 struct logfile {
 	int fd;
 	bool fd_owned;
@@ -193,7 +196,7 @@ static int count_slots(struct logfile *l, uint32_t *slots, struct err *e)
 	l->size = (uint64_t)st.st_size;
 	n = (uint64_t)st.st_size > EVTX_FILE_HEADER_SIZE ? (uint64_t)st.st_size - EVTX_FILE_HEADER_SIZE : 0;
 	n = (n + EVTX_CHUNK_SIZE - 1) / EVTX_CHUNK_SIZE;
-	*slots = n > EVTX_CHUNKS_MAX ? EVTX_CHUNKS_MAX : (uint32_t)n;
+	*slots = n > SLOTS_MAX ? SLOTS_MAX : (uint32_t)n;
 	return 0;
 }
 

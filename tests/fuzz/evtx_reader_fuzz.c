@@ -27,37 +27,48 @@ static void read_all(const uint8_t *bytes)
 			abort();
 }
 
-/* Copied records are there in full, one after another. */
-static void read_copy(uint64_t count)
+/* Copied records are there in full, one after another, and read as the originals. */
+static void read_copy(const char *text, uint64_t count)
 {
 	struct evtx_record rec;
 	uint64_t id = 0;
+	size_t length;
 
 	if (!count)
 		return;
 	if (evtx_reader_begin(second, evtx_copier_seal(copier), NULL) < 0)
 		abort();
 	while (evtx_reader_scan(second, &rec, NULL) == 1)
-		if (rec.header_id != ++id)
+		if (rec.header_id != ++id || strcmp(evtx_reader_xml(second, &length), text) != 0)
 			abort();
+		else
+			text += length + 1;
 	if (id != count || evtx_reader_faults(second))
 		abort();
 }
 
 static void copy_all(const uint8_t *bytes)
 {
+	static char texts[4 << 20];
 	struct evtx_record rec;
 	uint64_t count = 0;
+	size_t n, used = 0;
 	int r;
 
 	if (evtx_reader_begin(reader, bytes, NULL) < 0)
 		return;
 	evtx_copier_begin(copier);
 	evtx_copier_source(copier, bytes);
-	while ((r = evtx_reader_scan(reader, &rec, NULL)) != 0)
-		if (r > 0 && evtx_copier_append(copier, rec.offset, count + 1, NULL) == 0)
-			count++;
-	read_copy(count);
+	while ((r = evtx_reader_scan(reader, &rec, NULL)) != 0) {
+		const char *xml = r > 0 ? evtx_reader_xml(reader, &n) : NULL;
+
+		if (!xml || n >= sizeof(texts) - used || evtx_copier_append(copier, rec.offset, count + 1, NULL) < 0)
+			continue;
+		memcpy(texts + used, xml, n + 1);
+		used += n + 1;
+		count++;
+	}
+	read_copy(texts, count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -355,6 +355,23 @@ static void a_file_header_that_is_wrong_hides_nothing(void **state)
 	unmake(&m);
 }
 
+/* Windows writes files with more chunks than the 16 bits of the header can count. */
+static void chunks_are_found_wherever_the_file_has_room(void **state)
+{
+	struct hearing h = { 0 };
+	struct made m;
+	char ids[200];
+
+	(void)state;
+	make(&m);
+	put_chunk(&m, 0, 2);
+	put_chunk(&m, EVTX_CHUNKS_MAX + 5, 2);
+	write_header(&m, 0, 2, 0);
+	view_ids(&m, (struct view){ .oldest_first = true }, &h, ids, sizeof(ids));
+	assert_string_equal(ids, "1 2 3 4 ");
+	unmake(&m);
+}
+
 static void a_chunk_cut_short_is_read_as_far_as_it_goes(void **state)
 {
 	struct hearing h = { 0 };
@@ -555,6 +572,7 @@ int main(void)
 		cmocka_unit_test(times_are_utc_or_so_long_ago),
 		cmocka_unit_test(damage_is_named_and_the_rest_shown),
 		cmocka_unit_test(a_file_header_that_is_wrong_hides_nothing),
+		cmocka_unit_test(chunks_are_found_wherever_the_file_has_room),
 		cmocka_unit_test(a_chunk_cut_short_is_read_as_far_as_it_goes),
 		cmocka_unit_test(what_is_no_event_log_is_refused_and_an_empty_file_is_an_empty_log),
 		cmocka_unit_test(one_record_is_found_by_its_id),
