@@ -15,3 +15,5 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 #include "network.bpf.c"
 
 #include "dns.bpf.c"
+
+#include "registry.bpf.c"

@@ -56,6 +56,7 @@ static const struct program_row program_rows[] = {
 	{ "DNS_PACKET__connect", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_DNS_QUERY) },
 	{ "DNS_PACKET__egress", EVERYWHERE, BPF_CGROUP_INET_EGRESS, BIT(KS_DNS_QUERY) },
 	{ "DNS_PACKET__ingress", EVERYWHERE, BPF_CGROUP_INET_INGRESS, BIT(KS_DNS_QUERY) },
+	{ "CONFIG_VALUE__sysctl", EVERYWHERE, BPF_CGROUP_SYSCTL, BIT(KS_CONFIG_VALUE) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -78,6 +79,7 @@ static const struct {
 	  "socket states, exit of accept, functions of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",
 	  "socket states, exit of accept, packets of UDP" },
+	{ KS_CONFIG_VALUE, "CONFIG_VALUE__sysctl", "cgroup program of sysctl" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },
 };

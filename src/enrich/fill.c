@@ -470,6 +470,42 @@ static void fill_deleted_is_executable(const struct filling *f, struct value *v)
 	v->number = (uint64_t)is_executable;
 }
 
+/* --- event 13 */
+
+static void fill_set_value(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "SetValue");
+}
+
+static bool is_text(const uint8_t *p, size_t n)
+{
+	uint32_t c;
+
+	for (unsigned length; n > 0; p += length, n -= length) {
+		length = text_utf8(p, n, &c);
+		if (length == 0 || c == 0)
+			return false;
+	}
+	return true;
+}
+
+static void fill_config_details(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_CONFIG_VALUE *rec = (const void *)f->rec;
+	const uint8_t *bytes = (const uint8_t *)rec + rec->value.off;
+	size_t n = rec->value.len;
+
+	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == 0))
+		n--;
+	if (n == 0)
+		set_string(v, "(Empty)");
+	else if (!is_text(bytes, n))
+		set_string(v, "Binary Data");
+	else
+		fill_bytes(f, bytes, n, v);
+}
+
 /* --- the tables: for each field a function, or where in the record it stands */
 
 struct filler {
