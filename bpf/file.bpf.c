@@ -6,6 +6,7 @@
 #include "vmlinux.h"
 
 #include "lib/file.bpf.h"
+#include "lib/special.bpf.h"
 
 #define ERR_MIN 0xfffffffffffff001ull /* IS_ERR() */
 
@@ -206,6 +207,24 @@ int BPF_PROG(FILE_MKNOD__done, void *idmap, struct inode *dir, struct dentry *de
 	return 0;
 }
 
+SEC("fexit/vfs_mknod")
+int BPF_PROG(PIPE_CREATE__mknod, void *idmap, struct inode *dir, struct dentry *dentry, unsigned short mode)
+{
+	struct special_event e = { .place = { .dentry = dentry } };
+	__u64 error = -1;
+	struct intent *in;
+
+	bpf_get_func_ret(ctx, &error); /* newer kernels pass one argument more */
+	if ((mode & S_IFMT) != S_IFIFO)
+		return 0;
+	in = intent_end(dentry, (int)error);
+	if (!in)
+		return 0;
+	e.place.mnt = (const void *)in->mnt;
+	endpoint_created(&e);
+	return 0;
+}
+
 /* --- open */
 
 static __always_inline void open_returned(const struct open_flags *op, const struct file *file)
@@ -217,11 +236,16 @@ static __always_inline void open_returned(const struct open_flags *op, const str
 
 	if ((__u64)file >= ERR_MIN)
 		return;
+	inode = file->f_inode;
+	if (!is_regular(inode)) {
+		if (!(task->flags & PF_KTHREAD) && !is_ignored(task))
+			special_opened(file, inode, inode->i_mode & S_IFMT, 0);
+		return;
+	}
 	created = file->f_mode & FMODE_CREATED;
 	if (!created && (op->open_flag & (O_TRUNC | O_PATH | TMPFILE_FLAG)) != O_TRUNC)
 		return;
-	inode = file->f_inode;
-	if (!is_regular(inode) || (!created && is_pseudo(inode)))
+	if (!created && is_pseudo(inode))
 		return;
 	if (task->flags & PF_KTHREAD || is_ignored(task))
 		return;

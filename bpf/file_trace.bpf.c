@@ -10,7 +10,9 @@
 #include "lib/file.bpf.h"
 #include "lib/mounts.bpf.h"
 #include "lib/network.bpf.h"
+#include "lib/special.bpf.h"
 #include "lib/syscall.bpf.h"
+#include "lib/times.bpf.h"
 
 #define FILES        4 /* noted of one operation: what is moved and replaced, of two stacked file systems */
 #define DIRECTORIES  4
@@ -218,7 +220,7 @@ static __always_inline void note(struct operation *op, const struct inode *inode
 	}
 	if (type == S_IFDIR)
 		note_directory(op, inode);
-	else if (type == S_IFREG || type == 0) /* 0: being made */
+	else if (type == S_IFREG || type == 0 || (type == S_IFIFO && op->kind == MKNOD)) /* 0: being made */
 		note_file(op, inode);
 }
 
@@ -230,11 +232,13 @@ static __always_inline bool changes_names(__u8 kind)
 /* What is done for io_uring changes names in worker threads only (it is never tried at once). They make no
  * system calls: the request is found by what the worker works on, and it is what things are noted for, since it
  * may be completed by another thread. */
+#define IORING_OP_CONNECT  16
 #define IORING_OP_OPENAT   18
 #define IORING_OP_OPENAT2  28
 #define IORING_OP_RENAMEAT 35
 #define IORING_OP_UNLINKAT 36
 #define IORING_OP_LINKAT   39
+#define IORING_OP_BIND     56
 #define REQUEST_CQE_SKIP   (1u << 6)
 
 struct {
@@ -260,6 +264,8 @@ static __always_inline __u8 request_kind(const struct io_kiocb *request)
 	case IORING_OP_RENAMEAT: return RENAME;
 	case IORING_OP_UNLINKAT: return UNLINK;
 	case IORING_OP_LINKAT: return LINK;
+	case IORING_OP_CONNECT: return CONNECT;
+	case IORING_OP_BIND: return BIND;
 	}
 	return NO_OPERATION;
 }
@@ -367,7 +373,7 @@ static __always_inline void touched_by_worker(struct task_struct *worker, const 
 	__u8 kind = request ? request_kind(request) : NO_OPERATION;
 	struct operation *op;
 
-	if (kind == NO_OPERATION)
+	if (!changes_names(kind))
 		return;
 	if (PEEK(request, flags) & REQUEST_CQE_SKIP) {
 		if (!is_ignored(worker))
@@ -379,6 +385,65 @@ static __always_inline void touched_by_worker(struct task_struct *worker, const 
 		return;
 	op->kind = kind;
 	note(op, inode);
+}
+
+/* --- times and extended attributes: what they belong to shows by its change time too */
+
+struct attribute {
+	__u32 kind;
+	__u32 depth;    /* of the topmost file system that was touched, of which the file is */
+	__u32 lowest;   /* depth of the one at the bottom, which knows the time before */
+	__u32 knows_before;
+	struct moment before;
+	struct touched file;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct attribute);
+} attributes SEC(".maps");
+
+#define FS_MGTIME 64
+
+static __always_inline bool changes_attributes(__u8 kind)
+{
+	return kind == TIMES || kind == TIMESPECS;
+}
+
+/* The time before shows only where the change time is set first: on file systems with fine change times. A stacked
+ * one copies the times when all is done: what counts is the file beneath, touched last. (Before that it may have
+ * been made, as a copy.) */
+static __always_inline void note_time_before(struct attribute *a, const struct inode *inode, __u32 depth)
+{
+	if (a->kind && depth > a->lowest)
+		return;
+	a->lowest = depth;
+	a->knows_before = PEEK(PEEK(PEEK(inode, i_sb), s_type), fs_flags) & FS_MGTIME;
+	a->before = inode_mtime(inode);
+}
+
+static __always_inline void attribute_touched(struct task_struct *task, const struct inode *inode, __u8 kind)
+{
+	const struct super_block *sb = PEEK(inode, i_sb);
+	__u32 depth = PEEK(sb, s_stack_depth);
+	struct attribute *a;
+
+	if (PEEK(sb, s_magic) == PROC_SUPER_MAGIC || is_ignored(task))
+		return;
+	a = bpf_task_storage_get(&attributes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!a) {
+		count_missed();
+		return;
+	}
+	note_time_before(a, inode, depth);
+	if (!a->kind || depth >= a->depth) {
+		a->depth = depth;
+		a->file.inode = (__u64)inode;
+		a->file.sb = (__u64)sb;
+		note_names(&a->file, inode);
+	}
+	a->kind = kind;
 }
 
 /* Every write to a file comes by here: most must leave soon. */
@@ -395,6 +460,10 @@ static __always_inline int touched(const struct inode *inode)
 		return 0;
 	}
 	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
+	if (changes_attributes(kind)) {
+		attribute_touched(task, inode, kind);
+		return 0;
+	}
 	op = changes_names(kind) ? operation_of_task(task) : NULL;
 	if (!op)
 		return 0;
@@ -498,21 +567,37 @@ static long newest_step(__u32 i, struct newest *n)
 	return 1;
 }
 
+static __always_inline void tell_fifo(struct mount_search *by, const struct touched *file,
+				      const struct dentry *dentry)
+{
+	struct special_event e = { .place = { .dentry = dentry } };
+
+	by->sb = (const void *)file->sb;
+	find_mount(&e.place, by);
+	endpoint_created(&e);
+}
+
 /* link and mknod: the name that came is the newest, and new names are put first. */
 static long judge_new_name(__u32 i, struct verdict *v)
 {
 	const struct touched *file = &v->op->files[i & (FILES - 1)];
 	const struct inode *inode = (const void *)file->inode;
 	struct newest n = { .op = v->op };
+	__u16 type;
 
 	if (i >= v->op->file_count)
 		return 1;
-	if (file->sb != v->op->sb || (PEEK(inode, i_mode) & S_IFMT) != S_IFREG)
+	type = PEEK(inode, i_mode) & S_IFMT;
+	if (file->sb != v->op->sb || (type != S_IFREG && type != S_IFIFO))
 		return 0;
 	n.node = PEEK(inode, i_dentry.first);
 	bpf_loop(ALIASES_READ, newest_step, &n, 0);
 	if (!n.found)
 		return 0;
+	if (type == S_IFIFO) {
+		tell_fifo(v->by, file, n.found);
+		return 1;
+	}
 	tell_came(v->by, file, n.found, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
 	return 1;
 }
@@ -636,40 +721,211 @@ static __always_inline void tell_opened(const struct task_struct *task, const st
 	file_came(&e);
 }
 
+static __always_inline __u32 racy_if_shared(const struct task_struct *task)
+{
+	return task->files->count.counter > 1 ? KS_F_RACY : 0;
+}
+
+/* False: it is a regular file or a directory. */
+static __always_inline bool tell_special(const struct task_struct *task, const struct file *file)
+{
+	const struct inode *inode = PEEK(file, f_inode);
+	__u16 type = PEEK(inode, i_mode) & S_IFMT;
+
+	if (type == S_IFREG || type == S_IFDIR)
+		return false;
+	special_opened(file, inode, type, racy_if_shared(task));
+	return true;
+}
+
 static __always_inline void opened(const struct task_struct *task, const struct pt_regs *regs,
 				   const struct call *call, __u32 fd)
 {
 	const struct file *file = file_of(task, fd);
 	bool created;
 
-	if (!file)
+	if (!file || tell_special(task, file))
 		return;
 	created = PEEK(file, f_mode) & FMODE_CREATED;
 	if (created || is_truncated(task, regs, call, PEEK(file, f_inode)))
 		tell_opened(task, file, created);
 }
 
-/* --- accept, which comes by here too: one program for all calls is cheaper than two */
+/* --- times */
 
+#define COMPAT_UTIMENSAT 320 /* with times of 32 bits */
+
+/* What the caller wrote can change under our eyes: it decides only where the times themselves do not, as when a
+ * time is set to what it was. */
+static __always_inline bool asks_for_times(const struct task_struct *task, const struct pt_regs *regs,
+					   const struct call *call)
+{
+	const char *times = (const void *)argument(task, regs, call->at + 1);
+	bool narrow = task->thread_info.status & TS_COMPAT && regs->orig_ax == COMPAT_UTIMENSAT;
+	__u32 of_access = UTIME_NOW, of_content = UTIME_NOW;
+
+	if (call->kind == TIMES)
+		return true;
+	bpf_probe_read_user(&of_access, sizeof(of_access), times + (narrow ? 4 : 8));
+	bpf_probe_read_user(&of_content, sizeof(of_content), times + (narrow ? 12 : 24));
+	return (of_access != UTIME_NOW && of_access != UTIME_OMIT) ||
+	       (of_content != UTIME_NOW && of_content != UTIME_OMIT);
+}
+
+/* A time that was not given is that of the change itself. */
+static __always_inline bool has_other_time(const struct attribute *a, const struct inode *inode)
+{
+	struct moment now = inode_mtime(inode);
+
+	return inode_mtime_ns(inode) != inode_ctime_ns(inode) && a->knows_before &&
+	       (now.seconds != a->before.seconds || now.ns != a->before.ns);
+}
+
+/* Where the object of the call is to be found: behind the descriptor, or by the name that was in use. */
+static __always_inline bool attribute_place(const struct task_struct *task, const struct pt_regs *regs,
+					    const struct call *call, const struct attribute *a,
+					    struct place *place)
+{
+	int fd = call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD;
+	const struct file *file = fd == AT_FDCWD ? NULL : file_of(task, fd);
+	struct mount_search by = { .sb = (const void *)a->file.sb };
+
+	if (file && (__u64)PEEK(file, f_inode) == a->file.inode) {
+		place->dentry = PEEK(file, f_path.dentry);
+		place->mnt = PEEK(file, f_path.mnt);
+		return true;
+	}
+	if (!a->file.alias_count)
+		return false;
+	place->dentry = (const void *)a->file.aliases[0].dentry;
+	by.user_path = (const void *)argument(task, regs, call->at);
+	by.start = file ? PEEK(file, f_path.mnt) : task->fs->pwd.mnt;
+	find_mount(place, &by);
+	return true;
+}
+
+static __always_inline void attribute_changed(const struct task_struct *task, const struct pt_regs *regs,
+					      const struct call *call)
+{
+	struct attribute *a = bpf_task_storage_get(&attributes, (void *)task, NULL, 0);
+	const struct inode *inode;
+	struct time_event e = {};
+
+	if (!a || !a->kind || !argument(task, regs, call->at + 1))
+		return;
+	inode = (const void *)a->file.inode;
+	if (!asks_for_times(task, regs, call) && !has_other_time(a, inode))
+		return;
+	if (!attribute_place(task, regs, call, a, &e.place)) {
+		count_missed();
+		return;
+	}
+	e.inode = inode;
+	e.before = a->before;
+	e.what = a->knows_before ? KS_TIME_OBJECT_BEFORE : KS_TIME_OBJECT;
+	time_set(&e);
+}
+
+static __always_inline void attribute_end(const struct task_struct *task)
+{
+	struct attribute *a = bpf_task_storage_get(&attributes, (void *)task, NULL, 0);
+
+	if (a)
+		a->kind = NO_OPERATION;
+}
+
+/* Asked by every call that sets the clock, before it does. */
+#define CAP_SYS_TIME 25
+
+SEC("tp_btf/cap_capable")
+int BPF_PROG(FILE_TIME__clock_asked, const struct cred *cred, void *target, void *of, int capability)
+{
+	if (capability == CAP_SYS_TIME)
+		clock_note();
+	return 0;
+}
+
+/* --- sockets, which come by here too: one program for all calls is cheaper than two */
+
+#define SOCKETCALL_BIND    2
+#define SOCKETCALL_CONNECT 3
 #define SOCKETCALL_ACCEPT  5
 #define SOCKETCALL_ACCEPT4 18
 
-static __always_inline void accept_returned(const struct task_struct *task, const struct pt_regs *regs,
-					    const struct call *call, __u32 fd)
+static __always_inline const struct sock *sock_of_file(const struct file *file)
 {
-	const struct file *file = file_of(task, fd);
 	const struct socket *socket;
-	__u64 which;
 
-	if (call->kind == SOCKETCALL) {
-		which = argument(task, regs, 0);
-		if (which != SOCKETCALL_ACCEPT && which != SOCKETCALL_ACCEPT4)
-			return;
-	}
 	if (!file || (PEEK(PEEK(file, f_inode), i_mode) & S_IFMT) != S_IFSOCK)
-		return;
+		return NULL;
 	socket = PEEK(file, private_data);
-	accepted(task, PEEK(socket, sk));
+	return PEEK(socket, sk);
+}
+
+static __always_inline void accept_returned(const struct task_struct *task, __u32 fd)
+{
+	const struct sock *sk = sock_of_file(file_of(task, fd));
+
+	if (sk)
+		accepted(task, sk);
+}
+
+static __always_inline void name_used(const struct task_struct *task, __u32 fd, bool bound)
+{
+	const struct sock *sk = sock_of_file(file_of(task, fd));
+
+	if (sk && bound)
+		socket_bound(sk, racy_if_shared(task));
+	else if (sk)
+		socket_connected(sk, racy_if_shared(task));
+}
+
+static __always_inline void socket_called(const struct task_struct *task, const struct pt_regs *regs,
+					  __u32 result)
+{
+	__u32 fd = -1;
+
+	switch (argument(task, regs, 0)) {
+	case SOCKETCALL_ACCEPT:
+	case SOCKETCALL_ACCEPT4:
+		accept_returned(task, result);
+		return;
+	case SOCKETCALL_BIND:
+	case SOCKETCALL_CONNECT:
+		bpf_probe_read_user(&fd, sizeof(fd), (const void *)argument(task, regs, 1));
+		name_used(task, fd, argument(task, regs, 0) == SOCKETCALL_BIND);
+	}
+}
+
+static __always_inline void call_returned(const struct task_struct *task, const struct pt_regs *regs,
+					  const struct call *call, __u32 result)
+{
+	switch (call->kind) {
+	case OPEN:
+	case CREAT:
+	case OPENAT2:
+		opened(task, regs, call, result);
+		break;
+	case ACCEPT:
+		accept_returned(task, result);
+		break;
+	case BIND:
+	case CONNECT:
+		name_used(task, argument(task, regs, 0), call->kind == BIND);
+		break;
+	case SOCKETCALL:
+		socket_called(task, regs, result);
+		break;
+	case TIMES:
+	case TIMESPECS:
+		attribute_changed(task, regs, call);
+		break;
+	case CLOCK:
+		clock_was_set();
+		break;
+	default:
+		names_changed(task, regs, call);
+	}
 }
 
 SEC("tp_btf/sys_exit")
@@ -682,16 +938,12 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 		return 0;
 	task = bpf_get_current_task_btf();
 	call = call_of(task, regs);
-	if (result >= 0 && call.kind && !is_ignored(task)) {
-		if (call.kind == OPEN || call.kind == CREAT || call.kind == OPENAT2)
-			opened(task, regs, &call, result);
-		else if (call.kind == ACCEPT || call.kind == SOCKETCALL)
-			accept_returned(task, regs, &call, result);
-		else
-			names_changed(task, regs, &call);
-	}
+	if (result >= 0 && call.kind && !is_ignored(task))
+		call_returned(task, regs, &call, result);
 	if (changes_names(call.kind))
 		operation_end(task);
+	if (changes_attributes(call.kind))
+		attribute_end(task);
 	return 0;
 }
 
@@ -726,11 +978,21 @@ static __always_inline void request_opened(const struct task_struct *task, const
 		file = file_in_slot(request, slot == SLOT_CHOSEN ? result : slot - 1);
 	else
 		file = file_of(task, result);
-	if (!file)
+	if (!file || tell_special(task, file))
 		return;
 	created = PEEK(file, f_mode) & FMODE_CREATED;
 	if (created || (PEEK(how, how.flags) & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC)
 		tell_opened(task, file, created);
+}
+
+static __always_inline void request_named(const struct io_kiocb *request, bool bound)
+{
+	const struct sock *sk = sock_of_file(PEEK(request, cmd.file));
+
+	if (sk && bound)
+		socket_bound(sk, 0);
+	else if (sk)
+		socket_connected(sk, 0);
 }
 
 SEC("tp_btf/io_uring_complete")
@@ -746,6 +1008,11 @@ int BPF_PROG(FILE_REQUEST__complete, struct io_ring_ctx *ring, const struct io_k
 	if (kind == NO_OPERATION)
 		return 0;
 	result = PEEK(request, cqe.res);
+	if (kind == BIND || kind == CONNECT) {
+		if (result >= 0 && !is_ignored(task))
+			request_named(request, kind == BIND);
+		return 0;
+	}
 	if (kind == OPENAT2) {
 		if (result >= 0 && !is_ignored(task))
 			request_opened(task, request, result);

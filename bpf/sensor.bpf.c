@@ -10,6 +10,8 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 
 #include "file.bpf.c"
 
+#include "special.bpf.c"
+
 #include "file_trace.bpf.c"
 
 #include "network.bpf.c"

@@ -120,10 +120,13 @@ struct inode {
 	unsigned int i_nlink;
 	__s64 i_size;
 	__u32 i_generation;
+	__u32 i_rdev;
 	struct hlist_head i_dentry;
 };
+struct file_system_type { int fs_flags; };
 struct super_block {
 	__u32 s_dev;
+	struct file_system_type *s_type;
 	unsigned long s_magic;
 	int s_stack_depth;
 };
@@ -195,6 +198,16 @@ struct sock {
 };
 struct inet_sock { __u16 inet_sport; };
 struct socket { struct sock *sk; };
+struct sockaddr_un { char sun_path[108]; };
+struct unix_address {
+	int len; /* with the family before the path */
+	struct sockaddr_un name[0];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
+};
 struct sk_buff {
 	struct sock *sk;
 	__u16 protocol;

@@ -78,6 +78,15 @@ struct ks_hdr {
 #define KS_HOW_UNLINK   5
 #define KS_HOW_REPLACE  6 /* another file was renamed over it */
 
+/* Whose time was set. */
+#define KS_TIME_OBJECT        1 /* a file, directory or other object with a path */
+#define KS_TIME_OBJECT_BEFORE 2 /* of which the time before is known too */
+#define KS_TIME_CLOCK         3 /* the machine's clock was set back */
+
+/* What is named for others to meet at. */
+#define KS_PIPE_FIFO 1
+#define KS_PIPE_UNIX 2
+
 /* Limits. A path of PATH_MAX plus what a mount adds; two MAX_ARG_STRLEN of arguments would not fit the
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */
 #define KS_PATH_MAX   4096

@@ -63,6 +63,25 @@ static __always_inline __u64 inode_mtime_ns(const struct inode *inode)
 	return TIMESPEC_NS(PEEK, old, i_mtime);
 }
 
+/* The same in two parts: programs set times that nanoseconds since 1970 cannot hold. */
+struct moment {
+	__s64 seconds;
+	__u64 ns;
+};
+
+static __always_inline struct moment inode_mtime(const struct inode *inode)
+{
+	const struct inode___since_6_11 *plain = (const void *)inode;
+	const struct inode___since_6_7 *renamed = (const void *)inode;
+	const struct inode___until_6_5 *old = (const void *)inode;
+
+	if (bpf_core_field_exists(plain->i_mtime_sec))
+		return (struct moment){ PEEK(plain, i_mtime_sec), PEEK(plain, i_mtime_nsec) };
+	if (bpf_core_field_exists(renamed->__i_mtime))
+		return (struct moment){ PEEK(renamed, __i_mtime.tv_sec), PEEK(renamed, __i_mtime.tv_nsec) };
+	return (struct moment){ PEEK(old, i_mtime.tv_sec), PEEK(old, i_mtime.tv_nsec) };
+}
+
 static __always_inline __u64 inode_ctime_ns(const struct inode *inode)
 {
 	const struct inode___since_6_11 *plain = (const void *)inode;

@@ -16,7 +16,12 @@ enum operation_kind {
 	LINK,
 	MKNOD,
 	ACCEPT,
+	BIND,
+	CONNECT,
 	SOCKETCALL,
+	TIMES,     /* `at`: the path; what the next argument points to are times */
+	TIMESPECS, /* the same; it may say "now" and "leave it" too */
+	CLOCK,
 };
 
 struct call {
@@ -35,6 +40,11 @@ static const volatile struct call native_calls[CALLS] = {
 	[86] = ROW(LINK, 1, 0),    [265] = ROW(LINK, 3, 1),
 	[133] = ROW(MKNOD, 0, 0),  [259] = ROW(MKNOD, 1, 1),
 	[43] = ROW(ACCEPT, 0, 0),  [288] = ROW(ACCEPT, 0, 0),
+	[49] = ROW(BIND, 0, 0),    [42] = ROW(CONNECT, 0, 0),
+	[132] = ROW(TIMES, 0, 0),  [235] = ROW(TIMES, 0, 0),  [261] = ROW(TIMES, 1, 1),
+	[280] = ROW(TIMESPECS, 1, 1),
+	[164] = ROW(CLOCK, 0, 0),  [227] = ROW(CLOCK, 0, 0),  [159] = ROW(CLOCK, 0, 0),
+	[305] = ROW(CLOCK, 0, 0),
 };
 static const volatile struct call compat_calls[CALLS] = {
 	[5] = ROW(OPEN, 1, 0),     [295] = ROW(OPEN, 2, 0),   [342] = ROW(OPEN, 2, 0),
@@ -44,14 +54,22 @@ static const volatile struct call compat_calls[CALLS] = {
 	[9] = ROW(LINK, 1, 0),     [303] = ROW(LINK, 3, 1),
 	[14] = ROW(MKNOD, 0, 0),   [297] = ROW(MKNOD, 1, 1),
 	[364] = ROW(ACCEPT, 0, 0), [102] = ROW(SOCKETCALL, 0, 0),
+	[361] = ROW(BIND, 0, 0),   [362] = ROW(CONNECT, 0, 0),
+	[30] = ROW(TIMES, 0, 0),   [271] = ROW(TIMES, 0, 0),  [299] = ROW(TIMES, 1, 1),
+	[320] = ROW(TIMESPECS, 1, 1), [412] = ROW(TIMESPECS, 1, 1),
+	[79] = ROW(CLOCK, 0, 0),   [264] = ROW(CLOCK, 0, 0),  [404] = ROW(CLOCK, 0, 0),
+	[124] = ROW(CLOCK, 0, 0),  [343] = ROW(CLOCK, 0, 0),  [405] = ROW(CLOCK, 0, 0),
 };
 
 /* The kind alone of both tables, so that what nobody watches costs one look. */
 static const volatile __u8 watched_calls[CALLS] = {
-	[2] = 1,   [257] = 1, [304] = 1, [85] = 1,  [437] = 1, [87] = 1,  [263] = 1, [82] = 1,
-	[264] = 1, [316] = 1, [86] = 1,  [265] = 1, [133] = 1, [259] = 1, [43] = 1,  [288] = 1,
-	[5] = 1,   [295] = 1, [342] = 1, [8] = 1,   [10] = 1,  [301] = 1, [38] = 1,  [302] = 1,
-	[353] = 1, [9] = 1,   [303] = 1, [14] = 1,  [297] = 1, [364] = 1, [102] = 1,
+	[2] = 1, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1, [30] = 1, [38] = 1, [42] = 1,
+	[43] = 1, [49] = 1, [79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1, [102] = 1, [124] = 1,
+	[132] = 1, [133] = 1, [159] = 1, [164] = 1, [227] = 1, [235] = 1, [257] = 1, [259] = 1,
+	[261] = 1, [263] = 1, [264] = 1, [265] = 1, [271] = 1, [280] = 1, [288] = 1, [295] = 1,
+	[297] = 1, [299] = 1, [301] = 1, [302] = 1, [303] = 1, [304] = 1, [305] = 1, [316] = 1,
+	[320] = 1, [342] = 1, [343] = 1, [353] = 1, [361] = 1, [362] = 1, [364] = 1, [404] = 1,
+	[405] = 1, [412] = 1, [437] = 1,
 };
 
 #define X32_BIT 0x40000000

@@ -19,6 +19,9 @@ struct program_row {
 #define BIT(record) (1ull << (record))
 _Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define FILES       (BIT(KS_FILE_CREATE) | BIT(KS_FILE_DELETE_DETECTED))
+#define PIPES       (BIT(KS_PIPE_CREATE) | BIT(KS_PIPE_CONNECT))
+#define SPECIAL     (BIT(KS_RAW_ACCESS) | PIPES)
+#define TOUCHING    (FILES | BIT(KS_FILE_TIME) | BIT(KS_PIPE_CREATE))
 
 /* In the order in which they are attached: processes first, so that no event comes of an unknown one. Between
  * those that tell who is born and all others, the first snapshot is taken (sensor_attach). */
@@ -28,11 +31,12 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_ALIVE__iter", EVERYWHERE, BPF_TRACE_ITER, 0 },
 	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	/* What notes comes after what forgets. */
-	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | BIT(KS_NETWORK_CONNECT) },
-	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
-	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
-	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
-	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES },
+	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
+	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_NETWORK_CONNECT) },
+	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | SPECIAL },
+	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
+	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
+	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_UNLINK__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_DELETE_DETECTED) },
 	{ "FILE_UNLINK__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_DELETE_DETECTED) },
 	{ "FILE_RENAME__done", FULL_ONLY, BPF_TRACE_FEXIT, FILES },
@@ -40,9 +44,22 @@ static const struct program_row program_rows[] = {
 	{ "FILE_LINK__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
 	{ "FILE_LINK__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) },
 	{ "FILE_MKNOD__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
-	{ "FILE_MKNOD__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) },
-	{ "FILE_CREATE__open", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
-	{ "FILE_CREATE__open_by_handle", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_CREATE) },
+	{ "PIPE_CREATE__mknod", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CREATE) },
+	{ "FILE_MKNOD__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_CREATE) | BIT(KS_PIPE_CREATE) },
+	{ "FILE_CREATE__open", FULL_ONLY, BPF_TRACE_FEXIT,
+	  BIT(KS_FILE_CREATE) | BIT(KS_RAW_ACCESS) | BIT(KS_PIPE_CONNECT) },
+	{ "FILE_CREATE__open_by_handle", FULL_ONLY, BPF_TRACE_FEXIT,
+	  BIT(KS_FILE_CREATE) | BIT(KS_RAW_ACCESS) | BIT(KS_PIPE_CONNECT) },
+	{ "FILE_TIME__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__clock_done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__clock_intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__adjust_done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__adjust_intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_TIME) },
+	{ "FILE_TIME__clock_asked", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_FILE_TIME) },
+	{ "PIPE_CREATE__bind", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CREATE) },
+	{ "PIPE_CONNECT__stream", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CONNECT) },
+	{ "PIPE_CONNECT__datagram", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CONNECT) },
 	/* What takes a connection out of the table of those that wait comes before what enters it. */
 	{ "NETWORK_CONNECT__accept", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__sent", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
@@ -75,6 +92,15 @@ static const struct {
 	{ KS_FILE_DELETE_DETECTED, "FILE_UNLINK__done", "function exits of unlink and rename" },
 	{ KS_FILE_DELETE_DETECTED, "FILE_TOUCH__set",
 	  "tracepoints of system call exit and inode change time" },
+	{ KS_FILE_TIME, "FILE_TIME__done", "functions that set times and the clock" },
+	{ KS_FILE_TIME, "FILE_TOUCH__set", "tracepoints of system call exit and inode change time" },
+	{ KS_RAW_ACCESS, "FILE_CREATE__open", "function exit of open" },
+	{ KS_RAW_ACCESS, "CALL__exit", "tracepoint of system call exit" },
+	{ KS_PIPE_CREATE, "PIPE_CREATE__bind", "function exits of mknod and unix_bind" },
+	{ KS_PIPE_CREATE, "FILE_TOUCH__set", "tracepoints of system call exit and inode change time" },
+	{ KS_PIPE_CREATE, "CALL__exit", "tracepoint of system call exit (no FIFO)" },
+	{ KS_PIPE_CONNECT, "PIPE_CONNECT__stream", "function exits of open and unix connect" },
+	{ KS_PIPE_CONNECT, "CALL__exit", "tracepoint of system call exit" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive",
 	  "socket states, exit of accept, functions of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../base/text.h"
 
@@ -433,6 +434,75 @@ static void fill_destination_ip(const struct filling *f, struct value *v)
 static void fill_destination_port_name(const struct filling *f, struct value *v)
 {
 	set_port_name(f, connect_of(f)->DestinationPort, v);
+}
+
+/* --- event 2 */
+
+static const struct ks_rec_FILE_TIME *time_of(const struct filling *f)
+{
+	return (const struct ks_rec_FILE_TIME *)f->rec;
+}
+
+static void fill_timed_object(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_TIME *rec = time_of(f);
+
+	if (rec->what == KS_TIME_CLOCK)
+		set_string(v, "[clock]");
+	else
+		fill_bytes(f, (const char *)rec + rec->path.off, rec->path.len, v);
+}
+
+/* The kernel side reads TAI, which is ahead of UTC by whole seconds: mostly none, since nobody told the kernel. */
+static uint64_t utc_of_tai(uint64_t tai_ns)
+{
+	struct timespec tai, utc;
+	int64_t ahead;
+
+	clock_gettime(CLOCK_TAI, &tai);
+	clock_gettime(CLOCK_REALTIME, &utc);
+	ahead = (tai.tv_sec - utc.tv_sec) * 10 + (tai.tv_nsec - utc.tv_nsec) / 100000000;
+	return tai_ns - (uint64_t)((ahead + 5) / 10) * 1000000000u;
+}
+
+static void fill_time_set(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_TIME *rec = time_of(f);
+	char *to = take(f, 24);
+
+	if (rec->what == KS_TIME_CLOCK)
+		utc_text(utc_of_tai(rec->seconds), to);
+	else
+		utc_text_parts((int64_t)rec->seconds, rec->ns, to);
+	set_text(v, to, 23);
+}
+
+static void fill_time_before(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_TIME *rec = time_of(f);
+	char *to = take(f, 24);
+
+	if (rec->what == KS_TIME_OBJECT)
+		return set_dash(v);
+	if (rec->what == KS_TIME_CLOCK)
+		utc_text(utc_of_tai(rec->seconds) + rec->seconds_before, to);
+	else
+		utc_text_parts((int64_t)rec->seconds_before, rec->ns_before, to);
+	set_text(v, to, 23);
+}
+
+/* --- events 17 and 18 */
+
+static void fill_pipe_created(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "CreatePipe");
+}
+
+static void fill_pipe_connected(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "ConnectPipe");
 }
 
 /* --- events 11 and 26 */

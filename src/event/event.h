@@ -91,3 +91,6 @@ bool guid_is_zero(const struct guid *g);
 
 /* UTC as "2026-11-24 03:14:17.123" (milliseconds cut): writes 23 characters and a NUL. */
 void utc_text(uint64_t utc_ns, char *out);
+/* The same for any time that a file can have: before 1970 too; before year 0 and after 9999 the nearest second
+ * that can be written so. */
+void utc_text_parts(int64_t since_1970_s, uint32_t ns, char *out);

@@ -41,12 +41,24 @@ static char *put_digits(char *p, unsigned value, unsigned count)
 	return p + count;
 }
 
+#define YEAR_0_BEGINS   (-62167219200)
+#define YEAR_9999_ENDS  253402300799
+
 void utc_text(uint64_t utc_ns, char *out)
 {
-	time_t seconds = (time_t)(utc_ns / 1000000000u);
+	utc_text_parts((int64_t)(utc_ns / 1000000000u), (uint32_t)(utc_ns % 1000000000u), out);
+}
+
+void utc_text_parts(int64_t since_1970_s, uint32_t ns, char *out)
+{
+	time_t seconds = since_1970_s;
 	struct tm tm = { 0 };
 	char *p = out;
 
+	if (seconds < YEAR_0_BEGINS)
+		seconds = YEAR_0_BEGINS;
+	if (seconds > YEAR_9999_ENDS)
+		seconds = YEAR_9999_ENDS;
 	gmtime_r(&seconds, &tm);
 	p = put_digits(p, (unsigned)(tm.tm_year + 1900), 4);
 	*p++ = '-';
@@ -60,7 +72,7 @@ void utc_text(uint64_t utc_ns, char *out)
 	*p++ = ':';
 	p = put_digits(p, (unsigned)tm.tm_sec, 2);
 	*p++ = '.';
-	p = put_digits(p, (unsigned)(utc_ns / 1000000u % 1000u), 3);
+	p = put_digits(p, ns / 1000000u % 1000u, 3);
 	*p = 0;
 }
 

@@ -118,6 +118,12 @@ static void times_are_utc_with_milliseconds_cut(void **state)
 	assert_string_equal(out, "2020-05-07 10:11:58.999");
 	utc_text(951868799000000000u, out); /* the end of a leap day */
 	assert_string_equal(out, "2000-02-29 23:59:59.000");
+	utc_text_parts(-1, 999000000, out);
+	assert_string_equal(out, "1969-12-31 23:59:59.999");
+	utc_text_parts(INT64_MIN, 0, out);
+	assert_string_equal(out, "0000-01-01 00:00:00.000");
+	utc_text_parts(INT64_MAX, 0, out);
+	assert_string_equal(out, "9999-12-31 23:59:59.000");
 }
 
 int main(void)

@@ -100,7 +100,10 @@ class Behaviour:
 
 
 def behaviours():
-    return [Behaviour(path) for path in sorted(glob.glob(os.path.join(HERE, 'behaviours', '*_*.c')))]
+    """All, or those that the pattern in ONLY finds and the ones that begin before the monitor."""
+    only = re.compile(os.environ.get('ONLY', '') + '|before_')
+    return [Behaviour(path) for path in sorted(glob.glob(os.path.join(HERE, 'behaviours', '*_*.c')))
+            if only.match(os.path.basename(path))]
 
 
 # --- What was recorded --------------------------------------------------------------------------------------
@@ -129,7 +132,8 @@ class Ledger:
         """Whether a record is of this behaviour's doing, or about its files."""
         if str(event.data.get('ProcessId')) in self.lines['pid'] + self.lines['children']:
             return True
-        return str(event.data.get('TargetFilename', '')).startswith(self.lines['work'][-1] + '/')
+        return any(str(event.data.get(field, '')).startswith(self.lines['work'][-1] + '/')
+                   for field in ('TargetFilename', 'PipeName', 'Device'))
 
 
 class Recording:
@@ -210,7 +214,7 @@ def all_processes_keep_their_guid(recording):
         pid, guid = event.data.get('ProcessId'), event.data.get('ProcessGuid')
         if event.id == 1:
             current[pid] = guid
-        elif pid in current and guid != current[pid] and event.id in (3, 5, 11, 22, 26):
+        elif guid and pid in current and guid != current[pid]:
             wrong.append(f'{current[pid]} expected: {shown(event)}')
         if event.id == 5:
             current.pop(pid, None)
