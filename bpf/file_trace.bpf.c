@@ -7,6 +7,7 @@
  * more when it lets go of it.) */
 #include "vmlinux.h"
 
+#include "lib/bpf_programs.bpf.h"
 #include "lib/file.bpf.h"
 #include "lib/mounts.bpf.h"
 #include "lib/network.bpf.h"
@@ -632,18 +633,6 @@ static __always_inline void judge(const struct operation *op, struct mount_searc
 		bpf_loop(FILES, judge_new_name, &v, 0);
 }
 
-static __always_inline const struct file *file_of(const struct task_struct *task, __u32 fd)
-{
-	const struct fdtable *table = task->files->fdt;
-	struct file **files = PEEK(table, fd);
-	struct file *file = NULL;
-
-	if (fd >= PEEK(table, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file;
-}
-
 /* Where the names in this call begin: beside a descriptor, or in the working directory. An absolute one
  * begins elsewhere, but mostly on the same mount. */
 static __always_inline const struct vfsmount *start_of(const struct task_struct *task, int fd)
@@ -897,6 +886,18 @@ static __always_inline void socket_called(const struct task_struct *task, const 
 	}
 }
 
+static __always_inline void bpf_returned(const struct task_struct *task, const struct pt_regs *regs, __s32 result)
+{
+	struct bpf_call c = {
+		.command = argument(task, regs, 0),
+		.attributes = (const void *)argument(task, regs, 1),
+		.result = result,
+		.flags = racy_if_shared(task),
+	};
+
+	bpf_called(&c);
+}
+
 static __always_inline void call_returned(const struct task_struct *task, const struct pt_regs *regs,
 					  const struct call *call, __u32 result)
 {
@@ -922,6 +923,9 @@ static __always_inline void call_returned(const struct task_struct *task, const 
 		break;
 	case CLOCK:
 		clock_was_set();
+		break;
+	case BPF:
+		bpf_returned(task, regs, result);
 		break;
 	default:
 		names_changed(task, regs, call);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Unix sockets, times and the clock, on kernels that let functions be hooked. */
+/* Unix sockets, times, the clock and BPF programs, on kernels that let functions be hooked. */
 #include "vmlinux.h"
 
+#include "lib/bpf_programs.bpf.h"
 #include "lib/special.bpf.h"
 #include "lib/times.bpf.h"
 
@@ -130,5 +131,22 @@ SEC("fexit/do_adjtimex")
 int FILE_TIME__adjust_done(void *ctx)
 {
 	clock_was_set();
+	return 0;
+}
+
+/* --- BPF programs */
+
+/* Whoever asks, by system call or from a program: __sys_bpf(command, attributes, size). The attributes are a pointer and
+ * a flag, two arguments to us. */
+SEC("fexit/__sys_bpf")
+int EBPF__done(unsigned long long *ctx)
+{
+	struct bpf_call c = { .command = ctx[0], .attributes = (const void *)ctx[1], .from_kernel = ctx[2] & 1 };
+	__u64 result = -1;
+
+	bpf_get_func_ret(ctx, &result);
+	c.result = result;
+	if (!concerns_nobody())
+		bpf_called(&c);
 	return 0;
 }

@@ -178,6 +178,14 @@ struct io_rsrc_data {
 struct io_file_table { struct io_rsrc_data data; };
 struct io_ring_ctx { struct io_file_table file_table; };
 
+/* --- programs like ours */
+struct bpf_prog_aux { char name[16]; };
+struct bpf_prog {
+	enum bpf_prog_type type;
+	struct bpf_prog_aux *aux;
+};
+struct bpf_link { struct bpf_prog *prog; };
+
 /* --- sockets */
 struct in6_addr { union { __u8 u6_addr8[16]; } in6_u; };
 struct net;

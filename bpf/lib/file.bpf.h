@@ -74,6 +74,19 @@ static __always_inline void file_id_read(struct ks_file_id *id, const struct ino
 	id->fs_magic = PEEK(sb, s_magic);
 }
 
+/* The file behind a descriptor; NULL: none. */
+static __always_inline const struct file *file_of(const struct task_struct *task, __u32 fd)
+{
+	const struct fdtable *table = task->files->fdt;
+	struct file **files = PEEK(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= PEEK(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
 /* A name and the way up from it. */
 struct place {
 	const unsigned char *name; /* NULL: the dentry's own */

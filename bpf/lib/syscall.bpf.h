@@ -22,6 +22,7 @@ enum operation_kind {
 	TIMES,     /* `at`: the path; what the next argument points to are times */
 	TIMESPECS, /* the same; it may say "now" and "leave it" too */
 	CLOCK,
+	BPF,
 };
 
 struct call {
@@ -45,6 +46,7 @@ static const volatile struct call native_calls[CALLS] = {
 	[280] = ROW(TIMESPECS, 1, 1),
 	[164] = ROW(CLOCK, 0, 0),  [227] = ROW(CLOCK, 0, 0),  [159] = ROW(CLOCK, 0, 0),
 	[305] = ROW(CLOCK, 0, 0),
+	[321] = ROW(BPF, 0, 0),
 };
 static const volatile struct call compat_calls[CALLS] = {
 	[5] = ROW(OPEN, 1, 0),     [295] = ROW(OPEN, 2, 0),   [342] = ROW(OPEN, 2, 0),
@@ -59,10 +61,12 @@ static const volatile struct call compat_calls[CALLS] = {
 	[320] = ROW(TIMESPECS, 1, 1), [412] = ROW(TIMESPECS, 1, 1),
 	[79] = ROW(CLOCK, 0, 0),   [264] = ROW(CLOCK, 0, 0),  [404] = ROW(CLOCK, 0, 0),
 	[124] = ROW(CLOCK, 0, 0),  [343] = ROW(CLOCK, 0, 0),  [405] = ROW(CLOCK, 0, 0),
+	[357] = ROW(BPF, 0, 0),
 };
 
 /* The kind alone of both tables, so that what nobody watches costs one look. */
 static const volatile __u8 watched_calls[CALLS] = {
+	[321] = 1, [357] = 1,
 	[2] = 1, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1, [30] = 1, [38] = 1, [42] = 1,
 	[43] = 1, [49] = 1, [79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1, [102] = 1, [124] = 1,
 	[132] = 1, [133] = 1, [159] = 1, [164] = 1, [227] = 1, [235] = 1, [257] = 1, [259] = 1,

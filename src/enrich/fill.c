@@ -3,6 +3,7 @@
 #include "fill.h"
 
 #include <arpa/inet.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -503,6 +504,35 @@ static void fill_pipe_connected(const struct filling *f, struct value *v)
 {
 	(void)f;
 	set_string(v, "ConnectPipe");
+}
+
+/* --- event 100 */
+
+static void fill_bpf_command(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_EBPF *rec = (const void *)f->rec;
+
+	/* The newer ways to attach are the same deed. */
+	set_string(v, rec->command == BPF_PROG_LOAD ? "BPF_PROG_LOAD" : "BPF_PROG_ATTACH");
+}
+
+static void fill_bpf_program_type(const struct filling *f, struct value *v)
+{
+	/* By number, from linux/bpf.h: a newer kernel has more of them than the header this is built with. */
+	static const char *const names[] = {
+		"UNSPEC", "SOCKET_FILTER", "KPROBE", "SCHED_CLS", "SCHED_ACT", "TRACEPOINT", "XDP", "PERF_EVENT",
+		"CGROUP_SKB", "CGROUP_SOCK", "LWT_IN", "LWT_OUT", "LWT_XMIT", "SOCK_OPS", "SK_SKB",
+		"CGROUP_DEVICE", "SK_MSG", "RAW_TRACEPOINT", "CGROUP_SOCK_ADDR", "LWT_SEG6LOCAL", "LIRC_MODE2",
+		"SK_REUSEPORT", "FLOW_DISSECTOR", "CGROUP_SYSCTL", "RAW_TRACEPOINT_WRITABLE", "CGROUP_SOCKOPT",
+		"TRACING", "STRUCT_OPS", "EXT", "LSM", "SK_LOOKUP", "SYSCALL", "NETFILTER",
+	};
+	const struct ks_rec_EBPF *rec = (const void *)f->rec;
+	char *to;
+
+	if (rec->type < ARRAY_SIZE(names))
+		return set_string(v, names[rec->type]);
+	to = take(f, 11);
+	set_text(v, to, (size_t)snprintf(to, 11, "%u", rec->type));
 }
 
 /* --- events 11 and 26 */
