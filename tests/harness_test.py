@@ -39,7 +39,8 @@ class Imagined:
     def __init__(self, behaviour):
         names = set(re.findall(r'\$(\w+)', ' '.join(e.times + str(e.fields) for e in behaviour.expected)))
         self.lines = {name: str(1000 + i) for i, name in enumerate(sorted(names))}
-        self.lines.update(self='1', work='/work', image='/image', many='3', possible='1', long='/work/' + 'd' * 3000)
+        self.lines.update(self='1', work='/work', image='/image', many='3', possible='1',
+                          block='1', written='1', memory='1', times='2', long='/work/' + 'd' * 3000)
         self.events = []
         book = self.ledger(behaviour.name)
         for expectation in behaviour.expected:
