@@ -464,6 +464,10 @@ static enum evtx_place place_inside(enum evtx_place place, const char *name)
 		{ PLACE_EVENT, PLACE_SYSTEM, "System" },
 		{ PLACE_EVENT, PLACE_EVENT_DATA, "EventData" },
 		{ PLACE_EVENT, PLACE_USER_DATA, "UserData" },
+		/* What Windows puts in the place of data that it could not make an event of, and its rarer forms. */
+		{ PLACE_EVENT, PLACE_USER_DATA, "ProcessingErrorData" },
+		{ PLACE_EVENT, PLACE_USER_DATA, "DebugData" },
+		{ PLACE_EVENT, PLACE_USER_DATA, "BinaryEventData" },
 	};
 
 	if (place == PLACE_USER_DATA)
@@ -563,8 +567,10 @@ static int bind_element(struct evtx_compiler *c, const struct element *el)
 		if (r < 0 || el->has_children || !el->content.count)
 			return r;
 		return bind(c, el,
-			    (struct evtx_binding){ .target = TARGET_NESTED,
+			    (struct evtx_binding){ .target = strcmp(el->name, "UserData") == 0 ? TARGET_NESTED :
+													TARGET_DATA,
 						   .place = PLACE_USER_DATA,
+						   .name = el->full_name,
 						   .value = el->content });
 	}
 	if (el->place == PLACE_SYSTEM)

@@ -424,6 +424,42 @@ static void a_record_without_templates_is_read(void **state)
 			    "</LogFileCleared></UserData></Event>");
 }
 
+/* Where Windows could not make an event of what it was given, that stands in elements of other names. */
+static void other_elements_of_an_event_are_data_too(void **state)
+{
+	struct evtx_record rec;
+
+	(void)state;
+	begin_chunk();
+	begin_record();
+	put_open("Event", false, 0, false);
+	put8(TOKEN_CLOSE_START);
+	put_system_without_template();
+	put_open("ProcessingErrorData", false, 0, false);
+	put8(TOKEN_CLOSE_START);
+	put_open("ErrorCode", false, 0, false);
+	put8(TOKEN_CLOSE_START);
+	put_text("15005");
+	put8(TOKEN_END);
+	put8(TOKEN_END);
+	put_open("BinaryEventData", false, 0, false);
+	put8(TOKEN_CLOSE_START);
+	put_text("00FF");
+	put8(TOKEN_END);
+	put8(TOKEN_END);
+	end_record();
+	end_chunk();
+
+	rec = first_record();
+	assert_int_equal(rec.event_id, 1102);
+	assert_true(rec.user_data);
+	assert_int_equal(rec.data_count, 2);
+	assert_string_equal(rec.data[0].name, "ErrorCode");
+	assert_string_equal(rec.data[0].text, "15005");
+	assert_string_equal(rec.data[1].name, "BinaryEventData");
+	assert_string_equal(rec.data[1].text, "00FF");
+}
+
 /* <Event><UserData>#0</UserData></Event>, #0 a fragment of its own. */
 static void user_data_may_be_nested(void **state)
 {
@@ -934,6 +970,7 @@ int main(void)
 		cmocka_unit_test(every_value_type_has_its_text),
 		cmocka_unit_test(an_array_repeats_its_element),
 		cmocka_unit_test(a_record_without_templates_is_read),
+		cmocka_unit_test(other_elements_of_an_event_are_data_too),
 		cmocka_unit_test(user_data_may_be_nested),
 		cmocka_unit_test(an_element_goes_with_the_value_it_depends_on),
 		cmocka_unit_test(tokens_that_windows_never_writes_are_read),
