@@ -40,14 +40,27 @@ static bool can_hang(const char *type)
 	       strcmp(type, "9p") == 0 || strcmp(type, "ceph") == 0;
 }
 
-static int mark(int watch, int dir, const char *path)
+/* What holds no content: writing there is talking to the kernel. */
+static bool holds_content(const char *type)
 {
-	if (fanotify_mark(watch, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_EXEC, dir, path) < 0)
+	static const char *const doors[] = { "proc", "sysfs", "cgroup", "cgroup2", "devpts", "debugfs",
+					     "tracefs", "securityfs", "bpf", "configfs", "efivarfs",
+					     "binfmt_misc", "selinuxfs", "fusectl", "mqueue", "nsfs" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(doors); i++)
+		if (strcmp(type, doors[i]) == 0)
+			return false;
+	return true;
+}
+
+static int mark(int watch, uint64_t mask, const char *path)
+{
+	if (fanotify_mark(watch, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD, path) < 0)
 		return -errno;
 	return 0;
 }
 
-void exec_watch_refresh(int watch)
+static void mark_all(int watch, uint64_t mask)
 {
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	OWNED_HEAP char *line = NULL;
@@ -65,13 +78,18 @@ void exec_watch_refresh(int watch)
 		type[strcspn(type, " \n")] = 0;
 		for (unsigned column = 0; column < 5 && rest; column++)
 			point = strsep(&rest, " ");
-		if (!point || can_hang(type))
+		if (!point || can_hang(type) || (mask == FAN_CLOSE_WRITE && !holds_content(type)))
 			continue;
 		unescape(point);
 		/* A file system without programs (proc, sysfs ...) may refuse the mark: nothing is missed. */
-		mark(watch, AT_FDCWD, point);
+		mark(watch, mask, point);
 	}
 	fclose(mounts);
+}
+
+void exec_watch_refresh(int watch)
+{
+	mark_all(watch, FAN_OPEN_EXEC);
 }
 
 int exec_watch_open(struct err *e)
@@ -84,12 +102,42 @@ int exec_watch_open(struct err *e)
 	return watch;
 }
 
-int exec_watch_add(int watch, int file)
+static int mark_of_file(int watch, uint64_t mask, int file)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	return mark(watch, AT_FDCWD, path);
+	return mark(watch, mask, path);
+}
+
+int exec_watch_add(int watch, int file)
+{
+	return mark_of_file(watch, FAN_OPEN_EXEC, file);
+}
+
+/* The queue has no bound: what ran over would be a way to hide. Its reader lets go of what nobody wants at
+ * once, and each file is in it once for each process that wrote it. */
+int write_watch_open(struct err *e)
+{
+	int watch = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE,
+				  EVENT_FLAGS);
+
+	return watch < 0 ? err_set(e, errno, "opening a fanotify group for written files") : watch;
+}
+
+void write_watch_refresh(int watch)
+{
+	mark_all(watch, FAN_CLOSE_WRITE);
+}
+
+int write_watch_add(int watch, int file)
+{
+	return mark_of_file(watch, FAN_CLOSE_WRITE, file);
+}
+
+void write_watch_end(int watch)
+{
+	fanotify_mark(watch, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, NULL);
 }
 
 int exec_watch_next(struct exec_watch_reader *r, int *file, uint32_t *tgid)

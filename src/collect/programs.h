@@ -81,7 +81,8 @@ static const struct program_row program_rows[] = {
 /* What sensor_how() says: the first row whose program runs here. */
 static const struct {
 	unsigned record;
-	const char *program, *words;
+	const char *program; /* NULL: none is needed */
+	const char *words;
 } how_rows[] = {
 	{ KS_PROCESS_CREATE, "PROCESS_CREATE__tp", "tracepoint sched_process_exec" },
 	{ KS_PROCESS_TERMINATE, "PROCESS_TERMINATE__tp", "tracepoint sched_process_exit" },
@@ -104,6 +105,7 @@ static const struct {
 	{ KS_PIPE_CONNECT, "CALL__exit", "tracepoint of system call exit" },
 	{ KS_EBPF, "EBPF__done", "function exit of bpf" },
 	{ KS_EBPF, "CALL__exit", "tracepoint of system call exit" },
+	{ KS_FILE_EXE_DETECTED, NULL, "fanotify: what was written and is closed" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive",
 	  "socket states, exit of accept, functions of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",

@@ -526,7 +526,7 @@ const char *sensor_how(const struct sensor *s, unsigned record)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(how_rows); i++)
 		if (how_rows[i].record == record &&
-		    s->programs[program_index(how_rows[i].program)] >= 0)
+		    (!how_rows[i].program || s->programs[program_index(how_rows[i].program)] >= 0))
 			return how_rows[i].words;
 	return NULL;
 }

@@ -21,6 +21,7 @@
 #include "../enrich/enrich.h"
 #include "../enrich/hash.h"
 #include "../rules/ruleset.h"
+#include "content.h"
 #include "helped.h"
 #include "privilege.h"
 #include "request.h"
@@ -48,7 +49,7 @@ struct engine {
 	struct ruleset *rules; /* NULL until the first order to configure */
 	struct engine_tally tally;  /* with what was read since the latest commit */
 	struct engine_tally *kept;  /* in the memory that outlives us */
-	struct exec_watch_reader exec_watch;
+	struct exec_watch_reader exec_watch, write_watch;
 	struct helped helped;
 	bool holding; /* the record at the head of the rings waits for an answer of the helper */
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
@@ -65,6 +66,9 @@ struct engine {
 	uint64_t snapshot_ns;
 	uint64_t corrupt_declared;
 	uint64_t exec_overflows, exec_overflows_declared;
+	uint64_t write_overflows, write_overflows_declared;
+	bool wants_executables; /* event 29 */
+	uint64_t write_since_utc_ns; /* when written files began to be told of */
 	char config_name[256];
 	char config_hash[HASH_TEXT_MAX];
 };
@@ -318,6 +322,50 @@ static void catch_up(void *context)
 		take_snapshot(g);
 }
 
+/* --- what was written */
+
+/* An executable: its event is made here, so it is counted here. A monitor that does not answer costs the name, not
+ * the event. */
+static void take_executable(struct engine *g, const struct written *w)
+{
+	static uint8_t room[CONTENT_RECORD_MAX] __attribute__((aligned(8)));
+	struct arena *arena = &g->arenas[0];
+	char path[KS_PATH_MAX];
+	const struct ks_hdr *rec;
+	uint32_t length = 0;
+	struct ks_who who;
+	struct event ev;
+	bool deleted;
+
+	/* Whoever wrote it was introduced before, on the ring of processes. */
+	catch_up(g);
+	enrich_who(g->enrich, w->tgid, w->changed_utc_ns, &who);
+	if (!may_ask(g) || answered(g, ask_path(g->start->ask, w->file, path, &length, &deleted)) < 0)
+		length = 0;
+	rec = written_record(w, &who, clock_ns(CLOCK_BOOTTIME), path, length, room);
+	g->tally.made[rec->type]++;
+	arena_reset(arena);
+	if (enrich_content(g->enrich, rec, w->file, arena, &ev))
+		judge(g, &ev, arena);
+}
+
+static void drain_written(struct engine *g, unsigned max)
+{
+	struct written w;
+	int r;
+
+	while (max-- > 0 && g->write_watch.watch >= 0 && (r = written_next(&g->write_watch, &w)) != 0) {
+		if (r == -EOVERFLOW)
+			g->write_overflows++;
+		if (r < 0)
+			continue;
+		if (w.kind != NOT_EXECUTABLE && w.tgid != (uint32_t)getpid() && g->wants_executables &&
+		    written_is_news(&w, g->write_since_utc_ns))
+			take_executable(g, &w);
+		close(w.file);
+	}
+}
+
 static void log_own(struct engine *g, unsigned id, const char *const texts[])
 {
 	struct event ev;
@@ -396,6 +444,10 @@ static void declare_losses(struct engine *g)
 		log_error(g, "HASH", "Executed files were not held for hashing: number unknown");
 		g->exec_overflows_declared = g->exec_overflows;
 	}
+	if (g->write_overflows > g->write_overflows_declared) {
+		log_error(g, "CONTENT", "Written files could not be looked at: number unknown");
+		g->write_overflows_declared = g->write_overflows;
+	}
 }
 
 /* A full disk does not stop the log, but it shortens what it remembers: that is told too, and again and again,
@@ -432,6 +484,9 @@ static void want_what_rules_can_keep(struct engine *g)
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		wanted[i] = record_wanted(g->rules, i);
 	wanted[KS_DNS_PACKET] = wanted[KS_DNS_QUERY];
+	if (wanted[KS_FILE_EXE_DETECTED] && !g->wants_executables)
+		g->write_since_utc_ns = clock_ns(CLOCK_REALTIME) - SECOND_NS / 100;
+	g->wants_executables = wanted[KS_FILE_EXE_DETECTED];
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];
@@ -578,6 +633,7 @@ static int stop(struct engine *g)
 	if (g->rules) {
 		drain(g, UINT32_MAX);
 		dns_finish(g->dns);
+		drain_written(g, UINT32_MAX);
 		declare_losses(g);
 		log_state_change(g, "Stopped");
 	}
@@ -638,14 +694,15 @@ static void tick(struct engine *g)
 
 static void nap(struct engine *g)
 {
-	struct pollfd wake[3 + HELP_LANES] = {
+	struct pollfd wake[4 + HELP_LANES] = {
 		{ .fd = g->start->orders, .events = POLLIN },
 		{ .fd = g->holding ? -1 : g->start->ring[0], .events = POLLIN },
 		{ .fd = g->holding ? -1 : g->start->ring[1], .events = POLLIN },
+		{ .fd = g->write_watch.watch, .events = POLLIN },
 	};
 
 	for (unsigned i = 0; i < HELP_LANES; i++)
-		wake[3 + i] = (struct pollfd){ .fd = g->helped.lanes[i].busy ? g->helped.lanes[i].fd : -1,
+		wake[4 + i] = (struct pollfd){ .fd = g->helped.lanes[i].busy ? g->helped.lanes[i].fd : -1,
 					       .events = POLLIN };
 	poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, NAP_MS);
 }
@@ -661,8 +718,10 @@ static void run(struct engine *g)
 		if (second)
 			tick(g);
 		helped_read(&g->helped, g->enrich, g->now_ns);
-		if (g->rules)
+		if (g->rules) {
 			drain(g, BATCH);
+			drain_written(g, BATCH);
+		}
 		commit(g, second);
 		obey(g);
 		if (!g->stopping && (g->holding || !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules)))
@@ -711,6 +770,7 @@ static int prepare(struct engine *g, struct err *e)
 	memcpy(completing.computer, s->computer, sizeof(s->computer));
 	helped_init(&g->helped, s->help);
 	g->exec_watch.watch = s->exec_watch;
+	g->write_watch.watch = s->write_watch;
 	g->kept = mmap(NULL, ENGINE_MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->memory, 0);
 	if (g->kept == MAP_FAILED)
 		return err_set(e, errno, "mapping the memory of engines");

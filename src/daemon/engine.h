@@ -18,6 +18,7 @@ struct engine_start {
 	int counters;
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
+	int write_watch; /* the same for FAN_CLOSE_WRITE; -1: none */
 	int log;        /* the .evtx file, read-write */
 	uint64_t log_size_max;
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the

@@ -70,6 +70,7 @@ static void end_texts_status(void *body)
 
 #define end_texts_none    NULL
 #define end_texts_process NULL
+#define end_texts_path    NULL
 #define end_texts_want    NULL
 #define end_texts_pulse   NULL
 #define end_texts_address NULL

@@ -36,6 +36,12 @@ struct body_time {
 	uint64_t utc_s; /* since 1970; 0: unknown */
 };
 
+struct body_path { /* bytes, as the kernel has them */
+	uint32_t length;
+	uint32_t deleted; /* it has this name no more */
+	char bytes[KS_PATH_MAX];
+};
+
 struct body_want {
 	uint8_t wanted[KS_RECORD_COUNT];
 };
@@ -60,11 +66,13 @@ struct body_engine {
 	char note[200];   /* for the log: what became of the former monitor; "": nothing */
 };
 
-#define HELD_FIXED 6 /* ring, ring, counters, log, memory, lock; then exec_watch, rules, the sensor's */
+#define HELD_FIXED 6 /* ring, ring, counters, log, memory, lock; then exec_watch, write_watch, rules, the sensor's */
 struct body_held {
 	struct engine_start start; /* descriptors in it mean nothing here */
 	struct body_configure rules;
 	uint32_t has_exec_watch;
+	uint32_t has_write_watch;
+	uint32_t watches_writes; /* marks are set */
 	uint32_t has_rules;
 	uint32_t sensor; /* how many descriptors of the sensor end the list */
 };
@@ -142,7 +150,7 @@ struct message_head {
 	uint32_t spare;  /* 0 */
 };
 
-#define MESSAGE_FDS_MAX (HELD_FIXED + 2 + SENSOR_FDS_MAX)
+#define MESSAGE_FDS_MAX (HELD_FIXED + 3 + SENSOR_FDS_MAX)
 
 struct message {
 	struct message_head head;
@@ -152,6 +160,7 @@ struct message {
 		struct body_name name;
 		struct body_login login;
 		struct body_time time;
+		struct body_path path;
 		struct body_want want;
 		struct body_configure configure;
 		struct body_reply reply;

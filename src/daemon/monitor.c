@@ -170,6 +170,11 @@ static int make_everything(struct monitor *m, struct err *e)
 		fprintf(stderr, "konseki: programs that live very short have no hash: %s\n",
 			watching.text);
 	}
+	m->write_watch = write_watch_open(&watching);
+	if (m->write_watch < 0) {
+		m->write_watch = -1;
+		fprintf(stderr, "konseki: what is in files that are written is not seen: %s\n", watching.text);
+	}
 	if (sensor_ignore(m->sensor, (uint32_t)getpid(), e) < 0 ||
 	    sensor_ignore(m->sensor, (uint32_t)m->start->supervisor, e) < 0)
 		return -e->code;
@@ -183,8 +188,8 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	const int *next = start->fds + HELD_FIXED;
 	struct sensor_options so;
 
-	if (start->count != HELD_FIXED + start->held.has_exec_watch + start->held.has_rules +
-				    start->held.sensor)
+	if (start->count != HELD_FIXED + start->held.has_exec_watch + start->held.has_write_watch +
+				    start->held.has_rules + start->held.sensor)
 		return err_set(e, EBADMSG, "what the supervisor held is incomplete");
 	/* Rings, counters and the lock come with the sensor and the options. */
 	close(start->fds[0]);
@@ -196,6 +201,7 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	m->log = start->fds[3];
 	m->memory = start->fds[4];
 	m->exec_watch = start->held.has_exec_watch ? *next++ : -1;
+	m->write_watch = start->held.has_write_watch ? *next++ : -1;
 	m->rules_file = start->held.has_rules ? *next++ : -1;
 	sensor_options_of(start->options, &so);
 	if (sensor_adopt_take(&so, next, (int)start->held.sensor, &m->sensor, e) < 0)
@@ -235,9 +241,12 @@ void held_send(struct monitor *m)
 	m->held.start.ring_bytes[1] = h.ring_bytes[1];
 	m->held.start.cpus = h.cpus;
 	m->held.has_exec_watch = m->exec_watch >= 0;
+	m->held.has_write_watch = m->write_watch >= 0;
 	m->held.has_rules = m->rules_file >= 0;
 	if (m->exec_watch >= 0)
 		fds[n++] = m->exec_watch;
+	if (m->write_watch >= 0)
+		fds[n++] = m->write_watch;
 	if (m->rules_file >= 0)
 		fds[n++] = m->rules_file;
 	m->held.sensor = (uint32_t)sensor_descriptors(m->sensor, fds + n);
@@ -427,6 +436,7 @@ static void read_asks(struct monitor *m)
 
 	for (unsigned n = 0; n < AT_ONCE && m->ask >= 0 &&
 			     (r = message_receive(m->ask, &m->asks, &request)) != 0; n++) {
+		static union answer_body body;
 		OWNED_FD fd = -1;
 
 		if (r == -EPIPE) {
@@ -434,7 +444,9 @@ static void read_asks(struct monitor *m)
 			return;
 		}
 		if (r == 1) {
-			r = answer_engine(m, &request);
+			memset(&body, 0, sizeof(body));
+			r = answer_engine(m, &request, &body);
+			message_close_fds(&request);
 			if (message_rows[request.head.kind].answer_fds == SEND_one && r >= 0) {
 				fd = r;
 				r = 0;
@@ -442,7 +454,7 @@ static void read_asks(struct monitor *m)
 		}
 		/* A refusal is answered too, else the engine would wait for nothing. */
 		if (request.head.kind > 0 && request.head.kind < MESSAGE_KINDS)
-			message_answer(m->ask, &request, r, NULL, fd);
+			message_answer(m->ask, &request, r, &body, fd);
 	}
 }
 
@@ -533,6 +545,14 @@ static void wait_for_something(struct monitor *m, struct pollfd p[POLL_COUNT], i
 			p[i].revents = 0;
 }
 
+static void watch_new_mounts(const struct monitor *m)
+{
+	if (m->exec_watch >= 0)
+		exec_watch_refresh(m->exec_watch);
+	if (m->held.watches_writes)
+		write_watch_refresh(m->write_watch);
+}
+
 /* Returns when the supervisor is gone. */
 static void serve(struct monitor *m)
 {
@@ -547,8 +567,8 @@ static void serve(struct monitor *m)
 			read_asks(m);
 		if (p[POLL_ORDERS].revents)
 			read_orders_answers(m);
-		if (p[POLL_MOUNTS].revents && m->exec_watch >= 0)
-			exec_watch_refresh(m->exec_watch);
+		if (p[POLL_MOUNTS].revents)
+			watch_new_mounts(m);
 		for (unsigned i = 0; i < CLIENTS_MAX; i++)
 			if (p[POLL_CLIENTS + i].revents)
 				control_serve(m, &m->clients[i]);
@@ -583,7 +603,7 @@ static void end_without_supervisor(struct monitor *m)
 int monitor_main(struct monitor_start *start)
 {
 	struct monitor m = {
-		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .rules_file = -1,
+		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .rules_file = -1,
 		.new_rules_file = -1, .mounts = -1, .control = -1, .ask = -1, .orders = -1,
 		.supervisor = { .from = PARTY_SUPERVISOR, .state = ANY },
 	};

@@ -2,6 +2,9 @@
 /* What the engine asks for. One function a row; the table is made from the rows. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
@@ -9,24 +12,27 @@
 #include "paths.h"
 #include "process_files.h"
 
-static int answer_EXE(struct monitor *m, const struct message *request)
+static int answer_EXE(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	(void)m;
+	(void)body;
 	return process_file_open(request->body.process.tgid, request->body.process.start_ns, "exe");
 }
 
-static int answer_CMDLINE(struct monitor *m, const struct message *request)
+static int answer_CMDLINE(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	(void)m;
+	(void)body;
 	return process_file_open(request->body.process.tgid, request->body.process.start_ns,
 				 "cmdline");
 }
 
-static int answer_SNAPSHOT(struct monitor *m, const struct message *request)
+static int answer_SNAPSHOT(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	struct err e;
 
 	(void)request;
+	(void)body;
 	return sensor_snapshot(m->sensor, &e);
 }
 
@@ -37,63 +43,116 @@ static int open_database(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int answer_PASSWD(struct monitor *m, const struct message *request)
+static int answer_PASSWD(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	(void)m;
 	(void)request;
+	(void)body;
 	return open_database("/etc/passwd");
 }
 
-static int answer_SERVICES(struct monitor *m, const struct message *request)
+static int answer_SERVICES(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	(void)m;
 	(void)request;
+	(void)body;
 	return open_database("/etc/services");
 }
 
-static int answer_PACKAGE_STATE(struct monitor *m, const struct message *request)
+static int answer_PACKAGE_STATE(struct monitor *m, const struct message *request, union answer_body *body)
 {
+	(void)body;
 	(void)m;
 	(void)request;
 	return open_database(PATH_PACKAGES "/status");
 }
 
-static int answer_WATCH(struct monitor *m, const struct message *request)
+static int answer_WATCH(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	OWNED_FD file = -1;
 
+	(void)body;
 	if (m->exec_watch < 0)
 		return -EOPNOTSUPP;
 	file = process_file_open(request->body.process.tgid, request->body.process.start_ns, "exe");
 	if (file < 0)
 		return file;
+	if (m->held.watches_writes)
+		write_watch_add(m->write_watch, file);
 	return exec_watch_add(m->exec_watch, file);
 }
 
-static int answer_WANT(struct monitor *m, const struct message *request)
+/* What readlink() shows of a file that lost its name looks like a name with this ending. */
+static bool is_mark_of_deletion(const char *path, size_t n, int file)
+{
+	static const char mark[] = " (deleted)";
+	const size_t length = sizeof(mark) - 1;
+	struct stat named, opened;
+
+	if (n < length || memcmp(path + n - length, mark, length) != 0)
+		return false;
+	return fstat(file, &opened) < 0 || lstat(path, &named) < 0 || named.st_ino != opened.st_ino ||
+	       named.st_dev != opened.st_dev;
+}
+
+static int answer_PATH(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	struct body_path *p = &body->path;
+	char link[32], path[KS_PATH_MAX + 1];
+	ssize_t n;
+
+	(void)m;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", request->fds[0]);
+	n = readlink(link, path, KS_PATH_MAX);
+	if (n < 0)
+		return -errno;
+	path[n] = 0;
+	p->deleted = is_mark_of_deletion(path, (size_t)n, request->fds[0]);
+	if (p->deleted)
+		n -= (ssize_t)strlen(" (deleted)");
+	p->length = (uint32_t)n;
+	memcpy(p->bytes, path, (size_t)n);
+	return 0;
+}
+
+/* The contents of written files are looked at only when a rule asks for it. */
+static void watch_writes(struct monitor *m, bool wanted)
+{
+	if (m->write_watch < 0 || wanted == m->held.watches_writes)
+		return;
+	m->held.watches_writes = wanted;
+	if (wanted)
+		write_watch_refresh(m->write_watch);
+	else
+		write_watch_end(m->write_watch);
+}
+
+static int answer_WANT(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	bool wanted[KS_RECORD_COUNT];
 	struct err e;
 	int r;
 
+	(void)body;
 	if (m->stopping) /* before the engine had its first rules: nothing is attached any more */
 		return 0;
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++) {
 		wanted[i] = request->body.want.wanted[i] != 0;
 		m->wanted[i] = wanted[i];
 	}
+	watch_writes(m, wanted[KS_FILE_EXE_DETECTED]);
 	r = sensor_want(m->sensor, wanted, &e);
 	/* Also after a failure: some hooks may have come or gone. */
 	held_send(m);
 	return r;
 }
 
-static int (*const answers[MESSAGE_KINDS])(struct monitor *, const struct message *) = {
+static int (*const answers[MESSAGE_KINDS])(struct monitor *, const struct message *, union answer_body *) = {
 #define ENGINE_ASKS(name, ...) [ASK_##name] = answer_##name,
 #include "requests.def"
 };
 
-int answer_engine(struct monitor *m, const struct message *request)
+int answer_engine(struct monitor *m, const struct message *request, union answer_body *body)
 {
-	return answers[request->head.kind](m, request);
+	return answers[request->head.kind](m, request, body);
 }

@@ -17,7 +17,7 @@ struct monitor {
 	struct monitor_start *start;
 	struct sensor *sensor;
 	struct body_held held;
-	int log, memory, exec_watch, rules_file; /* owned; -1: none */
+	int log, memory, exec_watch, write_watch, rules_file; /* owned; -1: none */
 	int mounts; /* mountinfo: readable when something was mounted */
 	int control;
 	bool held_changed; /* the supervisor does not know yet */
@@ -53,8 +53,12 @@ void engine_ask_status(struct monitor *m);
 void held_send(struct monitor *m);
 void tell_stop(struct monitor *m);
 
-/* monitor_answer.c: a descriptor or 0, or -errno. */
-int answer_engine(struct monitor *m, const struct message *request);
+/* monitor_answer.c: a descriptor or 0, or -errno. *body: what is given back besides. The request's descriptors
+ * stay the caller's. */
+union answer_body {
+	struct body_path path;
+};
+int answer_engine(struct monitor *m, const struct message *request, union answer_body *body);
 
 /* monitor_control.c */
 int control_open(struct monitor *m, struct err *e);

@@ -60,6 +60,21 @@ int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns)
 	return ask_nothing_back(channel, ASK_WATCH, &(struct body_process){ start_ns, tgid, 0 });
 }
 
+int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bool *deleted)
+{
+	struct message m;
+	int r = message_ask(channel, ASK_PATH, NULL, file, ASK_TIMEOUT_MS, &m);
+
+	if (r < 0)
+		return r;
+	if (m.body.path.length > KS_PATH_MAX)
+		return -EBADMSG;
+	memcpy(path, m.body.path.bytes, m.body.path.length);
+	*length = m.body.path.length;
+	*deleted = m.body.path.deleted;
+	return 0;
+}
+
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT])
 {
 	struct body_want body;

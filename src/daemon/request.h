@@ -19,6 +19,8 @@ int ask_services(int channel);                                  /* /etc/services
 int ask_package_state(int channel);                             /* /var/lib/dpkg/status */
 /* The file system that the executed file of this process lies on is not watched yet: watch it. */
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
+/* The path of an open file, bytes without a NUL at the end; *deleted: it has that name no more. */
+int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bool *deleted);
 /* Only these record types are wanted from now on. */
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
 

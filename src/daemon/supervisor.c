@@ -136,7 +136,7 @@ static void run_monitor(struct supervisor *v, int link)
 static void run_engine(struct supervisor *v, int ask, int orders, const int help[HELP_LANES])
 {
 	static struct engine_start start;
-	int keep[HELD_FIXED + 3 + HELP_LANES];
+	int keep[HELD_FIXED + 4 + HELP_LANES];
 	unsigned n = HELD_FIXED;
 
 	start = v->held.start;
@@ -146,6 +146,8 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 	start.log = v->fds[3];
 	start.memory = v->fds[4];
 	start.exec_watch = v->held.has_exec_watch ? v->fds[HELD_FIXED] : -1;
+	start.write_watch =
+		v->held.has_write_watch ? v->fds[HELD_FIXED + v->held.has_exec_watch] : -1;
 	start.ask = ask;
 	start.orders = orders;
 	memcpy(start.help, help, sizeof(start.help));
@@ -156,6 +158,8 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 		keep[n++] = help[i];
 	if (start.exec_watch >= 0)
 		keep[n++] = start.exec_watch;
+	if (start.write_watch >= 0)
+		keep[n++] = start.write_watch;
 	files_close_all_but(keep, n);
 	prctl(PR_SET_NAME, "konseki-engine");
 	_exit(engine_main(&start));
@@ -425,8 +429,10 @@ static void take_held(struct supervisor *v, struct message *m)
 	const struct body_held *b = &m->body.held;
 	bool first = v->fd_count == 0;
 
-	if (m->fd_count < HELD_FIXED || b->has_exec_watch > 1 || b->has_rules > 1 ||
-	    m->fd_count != HELD_FIXED + b->has_exec_watch + b->has_rules + b->sensor) {
+	if (m->fd_count < HELD_FIXED || b->has_exec_watch > 1 || b->has_write_watch > 1 ||
+	    b->has_rules > 1 ||
+	    m->fd_count != HELD_FIXED + b->has_exec_watch + b->has_write_watch + b->has_rules +
+				   b->sensor) {
 		message_close_fds(m);
 		return;
 	}

@@ -12,6 +12,7 @@
 #define REMEMBER_NS 60000000000u /* an ended process: records of it may still be on their way */
 #define PACKAGES_REST_NS 3000000000u /* between two looks at a database that keeps changing */
 #define PIN_NS      10000000000u /* a pinned file that no exec has claimed was a script or a loader */
+#define TICK_NS     10000000u    /* the longest tick of a kernel, HZ = 100 */
 #define COMMAND_MAX KS_ARGV_MAX  /* of a snapshot row, as for an exec */
 
 int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *e)
@@ -22,6 +23,7 @@ int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *
 	if (!en)
 		return err_set(e, ENOMEM, "tables of the engine");
 	en->o = *o;
+	en->content = -1;
 	en->passwd = en->package_state = -1;
 	en->hosts = hosts_new();
 	en->logins = logins_new();
@@ -322,7 +324,7 @@ static void take_exec(struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec
 {
 	const struct ks_who *who = &rec->hdr.who;
 	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
-	struct identity identity = { guid_of(en, who), who->exec_id, image_of_exec(rec) };
+	struct identity identity = { guid_of(en, who), who->exec_id, image_of_exec(rec), rec->hdr.time_ns };
 
 	if (!p) {
 		image_unref(identity.image);
@@ -380,7 +382,8 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 	image_unref(p->now.image);
 	p->now = (struct identity){ guid_of(en, who), who->exec_id,
 				    image_of(hdr, row->image, argv, n > 0 ? (size_t)n : 0,
-					     n == (ssize_t)sizeof(argv)) };
+					     n == (ssize_t)sizeof(argv)),
+				    0 };
 	p->uid = who->uid;
 }
 
@@ -450,6 +453,40 @@ bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, u
 		return false;
 	p = process_find(en->processes, rec->who.tgid, rec->who.start_ns);
 	return p && p->parent_known && p->parent_tgid == parent;
+}
+
+bool enrich_content(struct enrich *en, const struct ks_hdr *rec, int file, struct arena *arena,
+		    struct event *ev)
+{
+	bool is_event;
+
+	en->content = file;
+	is_event = enrich_record(en, rec, arena, ev);
+	en->content = -1;
+	return is_event;
+}
+
+bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struct ks_who *who)
+{
+	uint64_t changed_ns = changed_utc_ns - en->utc_offset_ns;
+	const struct process *p = process_find_at(en->processes, tgid, changed_ns + TICK_NS);
+	const struct identity *i;
+
+	*who = (struct ks_who){ .tgid = tgid, .tid = tgid };
+	/* Written by a parent, closed by the child to which it was handed on. */
+	if (!p)
+		p = process_find_at(en->processes, tgid, UINT64_MAX);
+	if (!p)
+		return false;
+	/* A file that was last changed before the process executed what it runs now, was written by what it ran
+	 * before. (Times of files lag behind by up to a tick.) */
+	i = &p->now;
+	if (changed_ns + TICK_NS < i->since_ns && !guid_is_zero(&p->before.guid))
+		i = &p->before;
+	who->start_ns = p->start_ns;
+	who->exec_id = i->exec_id;
+	who->uid = p->uid;
+	return true;
 }
 
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],

@@ -86,6 +86,14 @@ bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *ar
 /* Does this record tell that a child of this process ended as it should (status 0)? */
 bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, uint32_t parent);
 
+/* The same for a record that was made from an open file: the file is there for its digest. */
+bool enrich_content(struct enrich *en, const struct ks_hdr *rec, int file, struct arena *arena,
+		    struct event *ev);
+
+/* Who had this number when a file of it was last changed, and what it ran then. False: nobody known; *who then
+ * has the number alone. */
+bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struct ks_who *who);
+
 /* An event of our own (4, 16, 255): UtcTime and the given texts, one for each further field. */
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],
 		struct arena *arena, struct event *ev);

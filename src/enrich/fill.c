@@ -606,6 +606,19 @@ static void fill_config_details(const struct filling *f, struct value *v)
 		fill_bytes(f, bytes, n, v);
 }
 
+/* --- events about content */
+
+static void fill_content_hashes(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_EXE_DETECTED *rec = (const void *)f->rec;
+	const char *text = hashes_of_fd(f->en->hashes, f->en->content, &rec->file, f->utc_ns);
+
+	if (text)
+		return set_string(v, text);
+	f->en->tally.hashes_missing++;
+	set_dash(v);
+}
+
 /* --- the tables: for each field a function, or where in the record it stands */
 
 struct filler {

@@ -15,6 +15,7 @@ struct enrich {
 	int passwd; /* held to notice that it was replaced; -1: none */
 	uint64_t passwd_mtime_ns;
 	struct hashes *hashes;
+	int content; /* the file the record in hand is about; -1: none */
 	struct packages *packages; /* NULL: none yet, or no database */
 	enum known packages_known;
 	int package_state; /* held to notice that it was replaced; -1: none */

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "../rules/ruleset.h"
+#include "executable.h"
 #include "imphash.h"
 
 #define ALGORITHMS   3     /* those that run over all bytes; IMPHASH reads the file's structure */
@@ -17,6 +18,9 @@
 #define CACHE_WAYS   4u
 #define PINS         256u
 #define READ_SIZE    (256u * 1024)
+/* Of a larger file (a sparse one of 100 GB costs nothing to make) there is no digest: some seconds of reading
+ * are as long as everything else can wait. */
+#define DIGEST_BYTES_MAX (1u << 30)
 #define FRESH_NS     20000000u /* file times move in ticks: two states of a file may share a younger one */
 
 static const struct algorithm {
@@ -285,7 +289,9 @@ int hashes_of_bytes(struct hashes *h, unsigned selected, const void *bytes, size
 /* An ELF file or a script with an interpreter line. */
 static int looks_executable(const uint8_t *bytes, size_t n)
 {
-	return (n >= 4 && memcmp(bytes, "\177ELF", 4) == 0) || (n >= 2 && memcmp(bytes, "#!", 2) == 0);
+	enum executable kind = executable_head(bytes, n);
+
+	return kind == EXECUTABLE_ELF || kind == EXECUTABLE_SCRIPT;
 }
 
 static int digest_file(struct hashes *h, int file, struct cached *into)
@@ -324,7 +330,7 @@ const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id
 
 	into->text[0] = 0;
 	if (fstat(file, &before) < 0 || (uint64_t)before.st_size != id->size ||
-	    ns_of(before.st_mtim) != id->mtime_ns)
+	    before.st_size > DIGEST_BYTES_MAX || ns_of(before.st_mtim) != id->mtime_ns)
 		return NULL;
 	/* Changed while we read it? Then the digest is of nothing that ever ran. (A deletion moves only
 	 * the ctime, and is no change of content.) */

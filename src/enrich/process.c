@@ -75,6 +75,16 @@ struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t 
 	return p;
 }
 
+struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t when_ns)
+{
+	struct process *latest = NULL;
+
+	for (struct process *p = *bucket(t, tgid); p; p = p->next_in_bucket)
+		if (p->tgid == tgid && p->start_ns <= when_ns && (!latest || p->start_ns > latest->start_ns))
+			latest = p;
+	return latest;
+}
+
 uint64_t process_count(const struct process_table *t)
 {
 	return t->count - t->ended;

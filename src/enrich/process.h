@@ -32,6 +32,7 @@ struct identity {
 	struct guid guid;
 	uint64_t exec_id;
 	struct image *image; /* NULL: unknown */
+	uint64_t since_ns;   /* when it was executed, CLOCK_BOOTTIME; 0: not known */
 };
 
 struct process {
@@ -61,6 +62,8 @@ DEFINE_DROP(process_table)
 struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t start_ns);
 /* Finds or makes it. NULL: no memory. */
 struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns);
+/* The latest process of this number that had begun by then, for whom knows the number only. NULL: none. */
+struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t when_ns);
 uint64_t process_count(const struct process_table *t);
 
 /* A new image with these texts, one reference; NULL: no memory. Path and command line may be NULL. */
