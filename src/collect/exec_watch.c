@@ -140,6 +140,34 @@ void write_watch_end(int watch)
 	fanotify_mark(watch, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, NULL);
 }
 
+int exec_deny_open(void)
+{
+	return fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, EVENT_FLAGS);
+}
+
+int exec_deny_add(int deny, int file)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return fanotify_mark(deny, FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, path) < 0 ? -errno : 0;
+}
+
+void exec_deny_serve(int deny)
+{
+	struct exec_watch_reader r = { .watch = deny };
+	uint32_t tgid;
+	int file;
+
+	while (exec_watch_next(&r, &file, &tgid) > 0) {
+		struct fanotify_response no = { .fd = file, .response = FAN_DENY };
+
+		if (write(deny, &no, sizeof(no)) < 0)
+			fprintf(stderr, "konseki: refusing an execution: %s\n", strerror(errno));
+		close(file);
+	}
+}
+
 int exec_watch_next(struct exec_watch_reader *r, int *file, uint32_t *tgid)
 {
 	struct fanotify_event_metadata event;

@@ -25,6 +25,12 @@ void write_watch_refresh(int watch);       /* from now on, or once more: all fil
 int write_watch_add(int watch, int file);  /* this one too, */
 void write_watch_end(int watch);           /* none. */
 
+/* A group of files that nobody may execute: whoever reads it answers no to everything (a kernel that waits for an
+ * answer lets pass when the group is closed). The descriptor, or -1. */
+int exec_deny_open(void);
+int exec_deny_add(int deny, int file);
+void exec_deny_serve(int deny);
+
 /* The reading side, without privilege: the next file of a group. 1: *file is the caller's descriptor and
  * *tgid who opened it; 0: nothing waits; -EOVERFLOW: the queue ran over, files are missing; -errno.
  * An interpreter, a script and the dynamic loader are each told of, as each is opened for execution. */

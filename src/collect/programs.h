@@ -106,6 +106,8 @@ static const struct {
 	{ KS_EBPF, "EBPF__done", "function exit of bpf" },
 	{ KS_EBPF, "CALL__exit", "tracepoint of system call exit" },
 	{ KS_FILE_EXE_DETECTED, NULL, "fanotify: what was written and is closed" },
+	{ KS_FILE_BLOCK_EXE, NULL, "fanotify: removed when it is closed, not executed" },
+	{ KS_FILE_DELETE, NULL, "as FileDeleteDetected; files written since, held open" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive",
 	  "socket states, exit of accept, functions of UDP" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__received",

@@ -24,7 +24,25 @@ int written_next(struct exec_watch_reader *r, struct written *w);
  * some thousand files; of one that was forgotten meanwhile: true.) */
 bool written_is_news(const struct written *w, uint64_t since_utc_ns);
 
-/* The record of an executable that was written, in `room` (of CONTENT_RECORD_MAX bytes). */
+/* Files held in case they are deleted. */
+struct pinned {
+	int file; /* -1: none */
+	struct ks_file_id id;
+	uint64_t since_ns;
+};
+void pins_init(void);
+/* Holds this file; another descriptor of the same file, or the longest held of those in its way, is let go. */
+void pins_put_take(int file, const struct ks_file_id *id, uint64_t now_ns);
+/* The file that was deleted, the caller's; -1: it is not held. */
+int pins_take(const struct ks_file_id *id);
+/* Lets go of some that were deleted, unnoticed, before before_ns; call it again and again. */
+void pins_sweep(uint64_t before_ns);
+void pins_drop_all(void);
+
+/* What is behind the last dot of the name, if it is short and plain; else "". */
+void extension_of(const char *path, size_t n, char out[17]);
+
+/* The record (KS_FILE_EXE_DETECTED, KS_FILE_BLOCK_EXE) of an executable that was written, in `room` (of CONTENT_RECORD_MAX bytes). */
 #define CONTENT_RECORD_MAX (sizeof(struct ks_rec_FILE_EXE_DETECTED) + KS_PATH_MAX)
-const struct ks_hdr *written_record(const struct written *w, const struct ks_who *who, uint64_t time_ns,
+const struct ks_hdr *written_record(uint16_t type, const struct written *w, const struct ks_who *who, uint64_t time_ns,
 				    const char *path, uint32_t length, void *room);

@@ -3,18 +3,21 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
+#include "../base/text.h"
 #include "../collect/exec_watch.h"
 #include "../collect/ring.h"
 #include "../enrich/dns.h"
@@ -34,6 +37,9 @@
 #define SECOND_NS   1000000000u
 #define MINUTE_NS   (60u * (uint64_t)SECOND_NS)
 #define CONFIG_MAX  (16u << 20)
+#define ARCHIVED_FILE_MAX (1u << 30) /* larger ones take longer than everything else can wait */
+#define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
+#define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
 #define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */
 
 /* Text of one record in the written form (four bytes for one at worst) and of its parent. */
@@ -67,7 +73,9 @@ struct engine {
 	uint64_t corrupt_declared;
 	uint64_t exec_overflows, exec_overflows_declared;
 	uint64_t write_overflows, write_overflows_declared;
-	bool wants_executables; /* event 29 */
+	bool wants[KS_RECORD_COUNT];
+	uint64_t archive_failures, block_failures; /* not told of yet */
+	int archive_error, block_error;            /* of the latest */
 	uint64_t write_since_utc_ns; /* when written files began to be told of */
 	char config_name[256];
 	char config_hash[HASH_TEXT_MAX];
@@ -251,19 +259,34 @@ static void log_event(struct engine *g, const struct event *ev)
 	g->tally.logged[ev->type->record]++;
 }
 
-static void judge(struct engine *g, struct event *ev, struct arena *arena)
+/* Asks the rules; a name they give is put in, and what they drop is counted. */
+static bool is_kept(struct engine *g, struct event *ev)
 {
 	const char *name;
 
 	if (!ruleset_keeps(g->rules, ev, &name)) {
 		g->tally.filtered[ev->type->record]++;
-		return;
+		return false;
 	}
 	ev->values[0].text = name;
 	ev->values[0].length = (uint32_t)strlen(name);
+	return true;
+}
+
+static void log_kept(struct engine *g, struct event *ev, struct arena *arena)
+{
 	ruleset_shorten(g->rules, ev, arena);
 	log_event(g, ev);
 }
+
+static void judge(struct engine *g, struct event *ev, struct arena *arena)
+{
+	if (is_kept(g, ev))
+		log_kept(g, ev, arena);
+}
+
+static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *rec, int file);
+static void drain_written(struct engine *g, unsigned max);
 
 static void take_record(struct engine *g, const struct ks_hdr *rec)
 {
@@ -272,6 +295,16 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 	/* A helper that did its task: two events for each question would be a noise of our own making. */
 	bool own = false;
 
+	/* What is archived is not told of as merely deleted. */
+	if (rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE]) {
+		const struct ks_rec_FILE_DELETE_DETECTED *deleted = (const void *)rec;
+
+		drain_written(g, UINT32_MAX);
+		if (take_deleted(g, deleted, pins_take(&deleted->file))) {
+			g->tally.filtered[rec->type]++;
+			return;
+		}
+	}
 	arena_reset(arena);
 	if (enrich_is_end_of_child(g->enrich, rec, (uint32_t)getppid()))
 		own = true;
@@ -322,31 +355,189 @@ static void catch_up(void *context)
 		take_snapshot(g);
 }
 
+/* --- deleted files that are kept */
+
+static int copy_into_archive(struct engine *g, int file, int store, const char *folder, const char *path,
+			     size_t length)
+{
+	char digest[DIGEST_TEXT], extension[17];
+	int r = hashes_copy(g->hashes, file, store, ARCHIVED_FILE_MAX, digest);
+
+	if (r < 0)
+		return r;
+	extension_of(path, length, extension);
+	return answered(g, ask_keep(g->start->ask, store, folder, digest, extension));
+}
+
+static int archive(struct engine *g, int file, const char *path, size_t length)
+{
+	const char *folder = ruleset_archive_directory(g->rules);
+	OWNED_FD store = -1;
+	struct stat st;
+
+	if (file < 0)
+		return -ENODATA;
+	if (fstat(file, &st) < 0)
+		return -errno;
+	if (st.st_size > ARCHIVED_FILE_MAX)
+		return -EFBIG;
+	if (!may_ask(g))
+		return -ETIMEDOUT;
+	store = answered(g, ask_store(g->start->ask, file, folder, (uint64_t)st.st_size));
+	return store < 0 ? store : copy_into_archive(g, file, store, folder, path, length);
+}
+
+static void tell_archived(struct engine *g, struct event *ev, int result)
+{
+	int index = event_field_index(ev->type, "Archived", 8);
+
+	ev->values[index].text = result == 0 ? "true" : "false";
+	ev->values[index].length = result == 0 ? 4 : 5;
+	/* Too large, or not at hand: that is no trouble, and the event says what became of it. */
+	if (result < 0 && result != -ENODATA && result != -EFBIG) {
+		g->archive_failures++;
+		g->archive_error = -result;
+	}
+}
+
+/* A file that has other names may be deleted again; it may be already, when the record of that is on its way. (The
+ * number of names is the one before on full kernels: there a deleted file is held until it is swept.) */
+static void let_go(struct engine *g, int file, const struct ks_file_id *id)
+{
+	if (file < 0)
+		return;
+	if (id->nlink > 0)
+		pins_put_take(file, id, g->now_ns);
+	else
+		close(file);
+}
+
+/* The record of a deletion as event 23. file: what was deleted, taken over; -1: not at hand. False: no rule of that
+ * event wants it. */
+static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file)
+{
+	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_DELETE *rec = (void *)room;
+	struct arena *arena = &g->arenas[0];
+	struct event ev;
+	bool kept;
+
+	_Static_assert(sizeof(*rec) == sizeof(*deleted), "the one is made of the other");
+	memcpy(room, deleted, deleted->hdr.size);
+	rec->hdr.type = KS_FILE_DELETE;
+	g->tally.made[KS_FILE_DELETE]++;
+	arena_reset(arena);
+	enrich_content(g->enrich, &rec->hdr, file, arena, &ev);
+	kept = is_kept(g, &ev);
+	if (kept) {
+		tell_archived(g, &ev, archive(g, file, (const char *)rec + rec->TargetFilename.off,
+					      rec->TargetFilename.len));
+		log_kept(g, &ev, arena);
+	}
+	let_go(g, file, &rec->file);
+	return kept;
+}
+
 /* --- what was written */
 
-/* An executable: its event is made here, so it is counted here. A monitor that does not answer costs the name, not
- * the event. */
-static void take_executable(struct engine *g, const struct written *w)
+/* What the engine knows of an executable that was written, besides the file itself. */
+struct found {
+	struct ks_who who;
+	uint64_t time_ns;
+	char path[KS_PATH_MAX];
+	uint32_t length;
+	bool deleted;
+};
+
+/* An event that is made here is counted here. True: the rules keep it, and *ev is ready to be logged. */
+static bool make_event(struct engine *g, uint16_t type, const struct written *w, const struct found *f,
+		       struct event *ev)
 {
 	static uint8_t room[CONTENT_RECORD_MAX] __attribute__((aligned(8)));
-	struct arena *arena = &g->arenas[0];
-	char path[KS_PATH_MAX];
-	const struct ks_hdr *rec;
-	uint32_t length = 0;
-	struct ks_who who;
-	struct event ev;
-	bool deleted;
+	const struct ks_hdr *rec = written_record(type, w, &f->who, f->time_ns, f->path, f->length, room);
 
+	g->tally.made[type]++;
+	arena_reset(&g->arenas[0]);
+	return enrich_content(g->enrich, rec, w->file, &g->arenas[0], ev) && is_kept(g, ev);
+}
+
+/* A file that we remove is deleted too: a rule may want it archived. */
+static void keep_blocked(struct engine *g, const struct written *w, const struct found *f)
+{
+	static uint8_t room[sizeof(struct ks_rec_FILE_DELETE_DETECTED) + KS_PATH_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_DELETE_DETECTED *rec = (void *)room;
+
+	*rec = (struct ks_rec_FILE_DELETE_DETECTED){
+		.hdr = { .type = KS_FILE_DELETE_DETECTED, .size = (uint32_t)sizeof(*rec) + f->length,
+			 .time_ns = f->time_ns, .who = f->who },
+		.TargetFilename = { sizeof(*rec), (uint16_t)f->length },
+		.how = KS_HOW_UNLINK,
+		.file = w->id,
+	};
+	memcpy(rec + 1, f->path, f->length);
+	take_deleted(g, rec, fcntl(w->file, F_DUPFD_CLOEXEC, 0));
+}
+
+static void block(struct engine *g, const struct written *w, const struct found *f)
+{
+	struct event ev;
+	int r;
+
+	if (!make_event(g, KS_FILE_BLOCK_EXE, w, f, &ev))
+		return;
+	r = may_ask(g) ? answered(g, ask_block(g->start->ask, w->file, f->who.tgid, f->who.start_ns)) :
+			 -ETIMEDOUT;
+	if (r < 0 && !f->deleted) {
+		g->block_failures++;
+		g->block_error = -r;
+	}
+	log_kept(g, &ev, &g->arenas[0]);
+	if (r == 0 && g->wants[KS_FILE_DELETE])
+		keep_blocked(g, w, f);
+}
+
+/* A monitor that does not answer costs the name, not the event. */
+static void find_out(struct engine *g, const struct written *w, struct found *f)
+{
 	/* Whoever wrote it was introduced before, on the ring of processes. */
 	catch_up(g);
-	enrich_who(g->enrich, w->tgid, w->changed_utc_ns, &who);
-	if (!may_ask(g) || answered(g, ask_path(g->start->ask, w->file, path, &length, &deleted)) < 0)
-		length = 0;
-	rec = written_record(w, &who, clock_ns(CLOCK_BOOTTIME), path, length, room);
-	g->tally.made[rec->type]++;
-	arena_reset(arena);
-	if (enrich_content(g->enrich, rec, w->file, arena, &ev))
-		judge(g, &ev, arena);
+	enrich_who(g->enrich, w->tgid, w->changed_utc_ns, &f->who);
+	f->time_ns = clock_ns(CLOCK_BOOTTIME);
+	f->length = 0;
+	f->deleted = false;
+	if (may_ask(g) && answered(g, ask_path(g->start->ask, w->file, f->path, &f->length, &f->deleted)) < 0)
+		f->length = 0;
+}
+
+static bool may_be_archived(struct engine *g, const struct found *f)
+{
+	static char text[4 * KS_PATH_MAX];
+	size_t n = text_from_bytes(f->path, f->length, text, sizeof(text), NULL);
+
+	return ruleset_could_keep(g->rules, event_type_by_id(23), "TargetFilename", text, n);
+}
+
+static void take_written(struct engine *g, const struct written *w)
+{
+	static struct found f;
+	struct event ev;
+	bool executable = w->kind != NOT_EXECUTABLE &&
+			  (g->wants[KS_FILE_EXE_DETECTED] || g->wants[KS_FILE_BLOCK_EXE]) &&
+			  written_is_news(w, g->write_since_utc_ns);
+
+	if (!executable && !g->wants[KS_FILE_DELETE])
+		return;
+	find_out(g, w, &f);
+	if (executable && g->wants[KS_FILE_EXE_DETECTED] && make_event(g, KS_FILE_EXE_DETECTED, w, &f, &ev))
+		log_kept(g, &ev, &g->arenas[0]);
+	if (executable && g->wants[KS_FILE_BLOCK_EXE])
+		block(g, w, &f);
+	if (g->wants[KS_FILE_DELETE] && may_be_archived(g, &f)) {
+		int copy = fcntl(w->file, F_DUPFD_CLOEXEC, 0);
+
+		if (copy >= 0)
+			pins_put_take(copy, &w->id, g->now_ns);
+	}
 }
 
 static void drain_written(struct engine *g, unsigned max)
@@ -359,9 +550,8 @@ static void drain_written(struct engine *g, unsigned max)
 			g->write_overflows++;
 		if (r < 0)
 			continue;
-		if (w.kind != NOT_EXECUTABLE && w.tgid != (uint32_t)getpid() && g->wants_executables &&
-		    written_is_news(&w, g->write_since_utc_ns))
-			take_executable(g, &w);
+		if (w.tgid != (uint32_t)getpid())
+			take_written(g, &w);
 		close(w.file);
 	}
 }
@@ -401,6 +591,19 @@ static const char *class_name(unsigned record)
 static uint64_t lost(const struct engine *g, const struct rings_tally *t, unsigned record)
 {
 	return t->lost[record] + g->tally.refused[record];
+}
+
+/* What a rule asked for and could not be done: how often, and why the latest time. */
+static void declare_failures(struct engine *g, uint64_t *count, int error, const char *component,
+			     const char *what)
+{
+	char text[200];
+
+	if (*count == 0)
+		return;
+	snprintf(text, sizeof(text), "%lu %s: %s", *count, what, strerror(error));
+	*count = 0;
+	log_error(g, component, text);
 }
 
 /* Reports what was lost since the latest report, with class, number and time span. */
@@ -448,6 +651,9 @@ static void declare_losses(struct engine *g)
 		log_error(g, "CONTENT", "Written files could not be looked at: number unknown");
 		g->write_overflows_declared = g->write_overflows;
 	}
+	declare_failures(g, &g->archive_failures, g->archive_error, "ARCHIVE", "deleted files could not be kept");
+	declare_failures(g, &g->block_failures, g->block_error, "BLOCK",
+			 "forbidden executables could not be removed (executing them is refused while we watch)");
 }
 
 /* A full disk does not stop the log, but it shortens what it remembers: that is told too, and again and again,
@@ -484,9 +690,13 @@ static void want_what_rules_can_keep(struct engine *g)
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		wanted[i] = record_wanted(g->rules, i);
 	wanted[KS_DNS_PACKET] = wanted[KS_DNS_QUERY];
-	if (wanted[KS_FILE_EXE_DETECTED] && !g->wants_executables)
+	if (!g->wants[KS_FILE_EXE_DETECTED] && !g->wants[KS_FILE_BLOCK_EXE])
 		g->write_since_utc_ns = clock_ns(CLOCK_REALTIME) - SECOND_NS / 100;
-	g->wants_executables = wanted[KS_FILE_EXE_DETECTED];
+	if (!wanted[KS_FILE_DELETE])
+		pins_drop_all();
+	memcpy(g->wants, wanted, sizeof(g->wants));
+	/* The one is made of the other. */
+	wanted[KS_FILE_DELETE_DETECTED] |= wanted[KS_FILE_DELETE];
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];
@@ -633,7 +843,7 @@ static int stop(struct engine *g)
 	if (g->rules) {
 		drain(g, UINT32_MAX);
 		dns_finish(g->dns);
-		drain_written(g, UINT32_MAX);
+		drain_written(g, 1u << 20); /* who writes on and on must not keep us */
 		declare_losses(g);
 		log_state_change(g, "Stopped");
 	}
@@ -689,6 +899,7 @@ static void tick(struct engine *g)
 		dns_tick(g->dns, g->now_ns);
 	declare_losses(g);
 	declare_disk(g);
+	pins_sweep(g->now_ns > PIN_REST_NS ? g->now_ns - PIN_REST_NS : 0);
 	g->ticked_ns = g->now_ns;
 }
 
@@ -761,11 +972,14 @@ static int prepare(struct engine *g, struct err *e)
 			 want_package_state },
 	};
 	struct dns_sink lookups = { g, take_lookup };
+	struct rlimit files = { FILES_MAX, FILES_MAX };
 	struct log_options keeping = {
 		.size_max = s->log_size_max,
 		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
 	};
 
+	pins_init();
+	setrlimit(RLIMIT_NOFILE, &files); /* with fewer, fewer files are held */
 	memcpy(completing.guid.machine, s->machine, sizeof(s->machine));
 	memcpy(completing.computer, s->computer, sizeof(s->computer));
 	helped_init(&g->helped, s->help);

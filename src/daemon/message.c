@@ -29,6 +29,15 @@ static void end_texts_name(void *body)
 	END_TEXT(((struct body_name *)body)->text);
 }
 
+static void end_texts_archive(void *body)
+{
+	struct body_archive *b = body;
+
+	END_TEXT(b->folder);
+	END_TEXT(b->digest);
+	END_TEXT(b->extension);
+}
+
 static void end_texts_reply(void *body)
 {
 	END_TEXT(((struct body_reply *)body)->text);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../collect/sensor.h"
+#include "archive.h"
 #include "engine.h"
 #include "told.h"
 
@@ -40,6 +41,14 @@ struct body_path { /* bytes, as the kernel has them */
 	uint32_t length;
 	uint32_t deleted; /* it has this name no more */
 	char bytes[KS_PATH_MAX];
+};
+
+struct body_archive {
+	uint64_t size;      /* STORE: at most so many bytes will come */
+	char folder[ARCHIVE_NAME_MAX];
+	char digest[65];    /* KEEP: hexadecimal */
+	char extension[17]; /* KEEP: of the old name, or "" */
+	char spare[6];
 };
 
 struct body_want {
@@ -161,6 +170,7 @@ struct message {
 		struct body_login login;
 		struct body_time time;
 		struct body_path path;
+		struct body_archive archive;
 		struct body_want want;
 		struct body_configure configure;
 		struct body_reply reply;

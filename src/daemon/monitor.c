@@ -215,6 +215,7 @@ static int begin(struct monitor *m, struct err *e)
 
 	if (r < 0)
 		return r;
+	m->exec_deny = exec_deny_open();
 	m->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		m->wanted[i] = 1;
@@ -526,7 +527,7 @@ static bool read_link(struct monitor *m)
 
 /* --- the loop */
 
-enum { POLL_LINK, POLL_ASK, POLL_ORDERS, POLL_CONTROL, POLL_MOUNTS, POLL_CLIENTS };
+enum { POLL_LINK, POLL_ASK, POLL_ORDERS, POLL_CONTROL, POLL_MOUNTS, POLL_DENY, POLL_CLIENTS };
 #define POLL_COUNT (POLL_CLIENTS + CLIENTS_MAX)
 
 static void wait_for_something(struct monitor *m, struct pollfd p[POLL_COUNT], int timeout_ms)
@@ -537,6 +538,7 @@ static void wait_for_something(struct monitor *m, struct pollfd p[POLL_COUNT], i
 	p[POLL_CONTROL] = (struct pollfd){ .fd = control_has_room(m) ? m->control : -1,
 					   .events = POLLIN };
 	p[POLL_MOUNTS] = (struct pollfd){ .fd = m->mounts, .events = POLLPRI };
+	p[POLL_DENY] = (struct pollfd){ .fd = m->exec_deny, .events = POLLIN };
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		p[POLL_CLIENTS + i] =
 			(struct pollfd){ .fd = m->clients[i].fd, .events = POLLIN };
@@ -563,6 +565,8 @@ static void serve(struct monitor *m)
 		uint64_t since = now_ms() - pulsed_ms;
 
 		wait_for_something(m, p, since >= PULSE_MS ? 0 : (int)(PULSE_MS - since));
+		if (p[POLL_DENY].revents)
+			exec_deny_serve(m->exec_deny);
 		if (p[POLL_ASK].revents)
 			read_asks(m);
 		if (p[POLL_ORDERS].revents)
@@ -603,7 +607,7 @@ static void end_without_supervisor(struct monitor *m)
 int monitor_main(struct monitor_start *start)
 {
 	struct monitor m = {
-		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .rules_file = -1,
+		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .exec_deny = -1, .rules_file = -1,
 		.new_rules_file = -1, .mounts = -1, .control = -1, .ask = -1, .orders = -1,
 		.supervisor = { .from = PARTY_SUPERVISOR, .state = ANY },
 	};

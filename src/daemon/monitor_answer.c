@@ -115,6 +115,46 @@ static int answer_PATH(struct monitor *m, const struct message *request, union a
 	return 0;
 }
 
+static int answer_STORE(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const struct body_archive *b = &request->body.archive;
+
+	(void)body;
+	return archive_new(b->folder, request->fds[0], b->size, m->start->options->archive_size);
+}
+
+static int answer_KEEP(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const struct body_archive *b = &request->body.archive;
+
+	(void)m;
+	(void)body;
+	return archive_keep(b->folder, request->fds[0], b->digest, b->extension);
+}
+
+/* The path is that of the file system as we see it, or as the process that wrote the file does. */
+static int answer_BLOCK(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const struct body_process *by = &request->body.process;
+	char seen[KS_PATH_MAX + 64];
+	int r;
+
+	if (m->exec_deny >= 0)
+		exec_deny_add(m->exec_deny, request->fds[0]);
+	r = answer_PATH(m, request, body);
+	if (r < 0)
+		return r;
+	r = snprintf(seen, sizeof(seen), "%.*s", (int)body->path.length, body->path.bytes);
+	r = file_remove(request->fds[0], seen);
+	if (r == -ESTALE || r == -ENOENT) {
+		OWNED_FD root = process_file_open(by->tgid, by->start_ns, "root");
+
+		if (root >= 0)
+			r = file_remove_below(root, request->fds[0], seen);
+	}
+	return r;
+}
+
 /* The contents of written files are looked at only when a rule asks for it. */
 static void watch_writes(struct monitor *m, bool wanted)
 {
@@ -140,7 +180,7 @@ static int answer_WANT(struct monitor *m, const struct message *request, union a
 		wanted[i] = request->body.want.wanted[i] != 0;
 		m->wanted[i] = wanted[i];
 	}
-	watch_writes(m, wanted[KS_FILE_EXE_DETECTED]);
+	watch_writes(m, wanted[KS_FILE_EXE_DETECTED] || wanted[KS_FILE_BLOCK_EXE] || wanted[KS_FILE_DELETE]);
 	r = sensor_want(m->sensor, wanted, &e);
 	/* Also after a failure: some hooks may have come or gone. */
 	held_send(m);

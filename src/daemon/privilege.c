@@ -251,6 +251,8 @@ static const unsigned monitor_capabilities[] = {
 	CAP_NET_ADMIN,       /* attaching the programs of sockets to the root cgroup */
 	CAP_SYS_ADMIN,       /* fanotify marks on whole file systems; BTF and map ids on some kernels */
 	CAP_SYS_PTRACE,      /* /proc/PID/exe and cmdline of other users' processes */
+	CAP_DAC_OVERRIDE,    /* removing what a rule forbids from others' folders, archiving where root may not write */
+	CAP_FOWNER,          /* the same in folders like /tmp */
 	CAP_DAC_READ_SEARCH, /* programs their owner alone may read; folders others may not enter */
 };
 

@@ -75,6 +75,41 @@ int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bo
 	return 0;
 }
 
+static int ask_archive(int channel, uint32_t kind, int file, const struct body_archive *body, struct message *m)
+{
+	return message_ask(channel, kind, body, file, ASK_TIMEOUT_MS, m);
+}
+
+int ask_store(int channel, int file, const char *folder, uint64_t size)
+{
+	struct body_archive body = { .size = size };
+	struct message m;
+	int r;
+
+	snprintf(body.folder, sizeof(body.folder), "%s", folder);
+	r = ask_archive(channel, ASK_STORE, file, &body, &m);
+	return r < 0 ? r : m.fds[0];
+}
+
+int ask_keep(int channel, int stored, const char *folder, const char *digest, const char *extension)
+{
+	struct body_archive body = { 0 };
+	struct message m;
+
+	snprintf(body.folder, sizeof(body.folder), "%s", folder);
+	snprintf(body.digest, sizeof(body.digest), "%s", digest);
+	snprintf(body.extension, sizeof(body.extension), "%s", extension);
+	return ask_archive(channel, ASK_KEEP, stored, &body, &m);
+}
+
+int ask_block(int channel, int file, uint32_t tgid, uint64_t start_ns)
+{
+	struct message m;
+
+	return message_ask(channel, ASK_BLOCK, &(struct body_process){ start_ns, tgid, 0 }, file,
+			   ASK_TIMEOUT_MS, &m);
+}
+
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT])
 {
 	struct body_want body;

@@ -21,6 +21,11 @@ int ask_package_state(int channel);                             /* /var/lib/dpkg
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
 /* The path of an open file, bytes without a NUL at the end; *deleted: it has that name no more. */
 int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bool *deleted);
+/* The archive: a new file beside this one's, and its name once its digest is known. */
+int ask_store(int channel, int file, const char *folder, uint64_t size);
+int ask_keep(int channel, int stored, const char *folder, const char *digest, const char *extension);
+/* Removes this file; -errno when it is still there, but nobody can execute it. */
+int ask_block(int channel, int file, uint32_t tgid, uint64_t start_ns);
 /* Only these record types are wanted from now on. */
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
 

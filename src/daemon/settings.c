@@ -43,6 +43,7 @@ static const struct {
 	bool ports; /* not a size, but KS_DNS_PORTS numbers */
 } known[] = {
 	{ "log", "size", offsetof(struct settings, log_size), true, 1u << 20, 0xfffff000u, false, false },
+	{ "archive", "size", offsetof(struct settings, archive_size), true, 1u << 20, 1ull << 40, false, false },
 	{ "sensor", "ring", offsetof(struct settings, ring_events_bytes), false, 1u << 20, 1u << 30,
 	  true, false },
 	{ "sensor", "process-ring", offsetof(struct settings, ring_process_bytes), false, 1u << 16,
@@ -168,7 +169,8 @@ int settings_load(const char *path, struct settings *s, struct err *e)
 	FILE *from;
 	int r;
 
-	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT, .text_ident = "konseki",
+	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT, .archive_size = ARCHIVE_SIZE_DEFAULT,
+				.text_ident = "konseki",
 				.text_length = TEXT_LENGTH_DEFAULT };
 	from = fopen(path, "re");
 	if (!from)

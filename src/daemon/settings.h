@@ -7,10 +7,12 @@
 
 #include "../../schema/wire.h"
 #include "../base/err.h"
+#include "archive.h"
 #include "told.h"
 
 struct settings {
 	uint64_t log_size;           /* [log] size */
+	uint64_t archive_size;       /* [archive] size */
 	uint32_t ring_events_bytes;  /* [sensor] ring */
 	uint32_t ring_process_bytes; /* [sensor] process-ring */
 	uint16_t dns_ports[KS_DNS_PORTS]; /* [dns] ports; all 0: not set */

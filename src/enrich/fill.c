@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../base/text.h"
+#include "executable.h"
 
 /* --- values */
 
@@ -617,6 +619,37 @@ static void fill_content_hashes(const struct filling *f, struct value *v)
 		return set_string(v, text);
 	f->en->tally.hashes_missing++;
 	set_dash(v);
+}
+
+/* The file that was deleted, if it was held: else what is known of it without. */
+static void fill_kept_hashes(const struct filling *f, struct value *v)
+{
+	const char *text;
+
+	if (f->en->content < 0)
+		return fill_deleted_hashes(f, v);
+	text = hashes_of_content(f->en->hashes, f->en->content, f->utc_ns);
+	if (text)
+		set_string(v, text);
+	else
+		set_dash(v);
+}
+
+static void fill_kept_is_executable(const struct filling *f, struct value *v)
+{
+	uint8_t head[EXECUTABLE_HEAD];
+	ssize_t n = f->en->content < 0 ? -1 : pread(f->en->content, head, sizeof(head), 0);
+	enum executable kind = n > 0 ? executable_head(head, (size_t)n) : NOT_EXECUTABLE;
+
+	if (f->en->content < 0)
+		return fill_deleted_is_executable(f, v);
+	v->number = kind == EXECUTABLE_ELF || kind == EXECUTABLE_SCRIPT;
+}
+
+/* Whether it was kept is known after the rules were asked: until then, whether it can be. */
+static void fill_archived(const struct filling *f, struct value *v)
+{
+	set_string(v, f->en->content < 0 ? "false" : "true");
 }
 
 /* --- the tables: for each field a function, or where in the record it stands */

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "../rules/ruleset.h"
 #include "executable.h"
@@ -173,6 +175,17 @@ static bool pin_is(const struct pin *p, const struct ks_file_id *id, uint32_t tg
 			    minor(p->state.st_dev) == (id->dev & 0xfffff)));
 }
 
+static void id_of(const struct stat *st, struct ks_file_id *id)
+{
+	*id = (struct ks_file_id){
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_ns = ns_of(st->st_mtim),
+		.ctime_ns = ns_of(st->st_ctim),
+		.dev = major(st->st_dev) << 20 | minor(st->st_dev),
+	};
+}
+
 /* The slot of the same file in the same state (each exec opens the dynamic loader), else the oldest slot. */
 static struct pin *pin_slot(struct hashes *h, const struct stat *state)
 {
@@ -197,13 +210,7 @@ void hashes_pin_take(struct hashes *h, int file, uint32_t tgid, uint64_t now_ns)
 		close(file);
 		return;
 	}
-	id = (struct ks_file_id){
-		.ino = st.st_ino,
-		.size = (uint64_t)st.st_size,
-		.mtime_ns = ns_of(st.st_mtim),
-		.ctime_ns = ns_of(st.st_ctim),
-		.dev = major(st.st_dev) << 20 | minor(st.st_dev),
-	};
+	id_of(&st, &id);
 	if (cache_find(h, &id)) {
 		close(file);
 		return;
@@ -341,6 +348,46 @@ const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id
 	}
 	into->id = *id;
 	return into->text;
+}
+
+const char *hashes_of_content(struct hashes *h, int file, uint64_t event_utc_ns)
+{
+	struct ks_file_id id;
+	struct stat st;
+
+	if (fstat(file, &st) < 0)
+		return NULL;
+	id_of(&st, &id);
+	return hashes_of_fd(h, file, &id, event_utc_ns);
+}
+
+static bool is_zero(const uint8_t *bytes, size_t n)
+{
+	return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
+}
+
+int hashes_copy(struct hashes *h, int from, int to, uint64_t size, char digest[DIGEST_TEXT])
+{
+	EVP_MD_CTX *sha256 = h->context[2];
+	uint8_t bytes[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	uint64_t at = 0;
+	ssize_t n = 0;
+
+	if (!EVP_DigestInit_ex2(sha256, h->md[2], NULL))
+		return -EIO;
+	while (at < size && (n = pread(from, h->buffer, size - at < READ_SIZE ? size - at : READ_SIZE,
+				       (off_t)at)) > 0) {
+		EVP_DigestUpdate(sha256, h->buffer, (size_t)n);
+		if (!is_zero(h->buffer, (size_t)n) && pwrite(to, h->buffer, (size_t)n, (off_t)at) != n)
+			return errno == 0 ? -ENOSPC : -errno;
+		at += (uint64_t)n;
+	}
+	if (n < 0 || ftruncate(to, (off_t)at) < 0)
+		return -errno;
+	EVP_DigestFinal_ex(sha256, bytes, &length);
+	put_hex(digest, bytes, length);
+	return 0;
 }
 
 const char *hashes_of_known(struct hashes *h, const struct ks_file_id *id, uint32_t tgid,

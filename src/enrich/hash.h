@@ -32,6 +32,12 @@ const char *hashes_of_known(struct hashes *h, const struct ks_file_id *id, uint3
 /* The digests of this descriptor, when it is that file in that state; NULL when it is not, or unreadable. */
 const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id,
 			 uint64_t event_utc_ns);
+/* The digests of this descriptor as it is now. */
+const char *hashes_of_content(struct hashes *h, int file, uint64_t event_utc_ns);
+/* Copies at most `size` bytes of a file into another, empty one and leaves holes where there are zeroes;
+ * *digest: SHA-256 of what was copied, in capitals. 0 or -errno. */
+#define DIGEST_TEXT 65
+int hashes_copy(struct hashes *h, int from, int to, uint64_t size, char digest[DIGEST_TEXT]);
 /* The cached digests of a file that is no more, if it ran in exactly the state it had before its deletion;
  * else NULL: the same size and mtime can hide another content, the ctime cannot be set back. */
 const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int *is_executable);

@@ -120,6 +120,12 @@ int ruleset_default(struct ruleset **ret, struct err *e)
 	return ruleset_parse("default", text, sizeof(text) - 1, ret, NULL, e);
 }
 
+/* Events that come of doing something to others' files: only a rule can ask for that. */
+static bool acts(unsigned id)
+{
+	return id == 23 || id == 27 || id == 28;
+}
+
 /* An exclude section that matches nothing keeps all, so the rules in force can be printed like any. */
 int ruleset_everything(struct ruleset **ret, struct err *e)
 {
@@ -127,7 +133,7 @@ int ruleset_everything(struct ruleset **ret, struct err *e)
 	size_t n = sizeof(OPENING) - 1;
 
 	for (unsigned t = 0; t < EVENT_TYPE_COUNT; t++)
-		if (event_types[t].tag[0] && !event_types[t].later)
+		if (event_types[t].tag[0] && !event_types[t].later && !acts(event_types[t].id))
 			n += (size_t)snprintf(text + n, 64, "<%s onmatch=\"exclude\"/>", event_types[t].tag);
 	memcpy(text + n, CLOSING, sizeof(CLOSING));
 	n += sizeof(CLOSING) - 1;

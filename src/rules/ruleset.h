@@ -50,7 +50,8 @@ int ruleset_parse(const char *name, const void *bytes, size_t n, struct ruleset 
 
 /* The bare default of the schema: 1 and 5 kept, others dropped (`-c --`). */
 int ruleset_default(struct ruleset **ret, struct err *e);
-/* Keeps every event that this build produces (`run` without -c). */
+/* Keeps every event that this build produces (`run` without -c), but for those that keep, remove or refuse
+ * something (23, 27, 28). */
 int ruleset_everything(struct ruleset **ret, struct err *e);
 
 void ruleset_free(struct ruleset *rs);
@@ -62,6 +63,11 @@ bool ruleset_keeps(const struct ruleset *rs, const struct event *ev, const char 
 
 /* Can an event of this type be kept at all? False: its hook need not run. */
 bool ruleset_wants(const struct ruleset *rs, const struct event_type *type);
+
+/* Could an event of this type with this value of one field be kept, whatever the others are? For work that must be
+ * done before the rest is known. */
+bool ruleset_could_keep(const struct ruleset *rs, const struct event_type *type, const char *field,
+			const char *text, size_t n);
 
 unsigned ruleset_hashes(const struct ruleset *rs); /* HASH_* */
 bool ruleset_dns_lookup(const struct ruleset *rs);

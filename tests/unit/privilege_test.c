@@ -431,7 +431,7 @@ static void the_monitor_keeps_what_it_is_meant_to_and_no_more(void **state)
 {
 	static const uint64_t meant = BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_NET_ADMIN) |
 				      BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE) |
-				      BIT(CAP_DAC_READ_SEARCH);
+				      BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER);
 	char status[8192];
 
 	(void)state;

@@ -27,6 +27,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get('KONSEKI_BUILD', os.path.join(ROOT, 'build'))
 KONSEKI = os.path.join(BUILD, 'konseki')
+RULES = os.path.join(HERE, 'behaviours', 'rules.xml')
+ARCHIVE = 'konseki-behaviours'  # as in these rules
 EMULATED_MANY = '5000'  # file_again_and_again: emulation is twenty times slower
 
 Event = collections.namedtuple('Event', 'id number time data')
@@ -299,7 +301,7 @@ def record_here(scratch):
     copy_programs(programs)
     # With a /run of its own it does not meet a konseki that watches this machine already.
     recorder = subprocess.Popen(['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$@"', 'sh',
-                                 os.path.join(HERE, 'record.sh'), KONSEKI, programs, work, out],
+                                 os.path.join(HERE, 'record.sh'), KONSEKI, programs, work, out, RULES],
                                 stdin=subprocess.DEVNULL)
     try:
         status = recorder.wait()
@@ -310,12 +312,19 @@ def record_here(scratch):
     return Recording(out, programs) if status == 0 else None
 
 
+def root_of_file_system(path):
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def record_in_guest(scratch, name, option):
     out, programs = (os.path.join(scratch, name) for name in ('out', 'programs'))
     copy_programs(programs)
     guest = vm.Guest(f'export BEHAVIOUR_MANY={EMULATED_MANY}\n'
-                     '/record.sh /usr/bin/konseki /usr/lib/behaviours /work/here /out\n')
+                     '/record.sh /usr/bin/konseki /usr/lib/behaviours /work/here /out /rules.xml\n')
     guest.copy(os.path.join(HERE, 'record.sh'), '/record.sh')
+    guest.copy(RULES, '/rules.xml')
     guest.copy_program(KONSEKI, '/usr/bin/konseki')
     for program in os.listdir(programs):
         guest.copy(os.path.join(programs, program), '/usr/lib/behaviours/' + program)
@@ -348,6 +357,8 @@ def main(arguments):
             return 1
         return 0 if report(recording, where) else 1
     finally:
+        if where == 'host' or where.startswith('host '):
+            shutil.rmtree(os.path.join(root_of_file_system(scratch), ARCHIVE), ignore_errors=True)
         if not os.environ.get('KEEP'):
             shutil.rmtree(scratch)
         else:

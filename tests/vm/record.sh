@@ -3,17 +3,17 @@
 # Runs the behaviours under the monitor and leaves everything a judge needs in one folder. Runs on the host and as it
 # is in a virtual machine: nothing but a shell and the usual small tools.
 #
-#   record.sh KONSEKI BEHAVIOURS WORK OUT
+#   record.sh KONSEKI BEHAVIOURS WORK OUT RULES
 #
 # KONSEKI is the program, BEHAVIOURS the folder with the small programs, WORK an empty folder in which each of them
-# gets its own. OUT then holds
+# gets its own, RULES what is recorded. OUT then holds
 #   NAME.ledger     what behaviour NAME wrote down
 #   NAME.status     how it ended (see wait)
 #   events.json     the whole log
 #   konseki.txt     what the monitor printed, its tally at the end
 #   konseki.status  how the monitor ended
 set -u
-konseki=$1 behaviours=$2 work=$3 out=$4
+konseki=$1 behaviours=$2 work=$3 out=$4 rules=$5
 log=$work/log.evtx
 started=
 
@@ -61,7 +61,7 @@ for program in "$behaviours"/before_*; do
 	done
 done
 
-"$konseki" run --quiet --size 400 --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
+"$konseki" run --quiet --size 400 -c "$rules" --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
 monitor=$!
 started="$started $monitor"
 wait_until_watching

@@ -64,8 +64,6 @@ check 'it is enabled' systemctl -q is-enabled konseki
 check 'it says itself when it is ready' property_is Type notify
 check 'a watchdog looks after it' not property_is WatchdogUSec 0
 check 'it cannot gain privileges' property_is NoNewPrivileges yes
-check 'it sees the system read-only' property_is ProtectSystem strict
-check 'it sees no homes to write to' not property_is ProtectHome no
 check 'systemd finds its unit in order' systemd-analyze verify --man=no konseki.service
 
 # --- Watching
