@@ -12,6 +12,8 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 
 #include "special.bpf.c"
 
+#include "hold.bpf.c"
+
 #include "file_trace.bpf.c"
 
 #include "network.bpf.c"

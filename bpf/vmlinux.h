@@ -66,7 +66,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 struct seccomp { int mode; };
-struct thread_info { __u32 status; };
+struct thread_info {
+	unsigned long flags;
+	__u32 status;
+};
 
 struct task_struct {
 	struct thread_info thread_info;
@@ -141,7 +144,8 @@ struct mount {
 	struct mnt_namespace *mnt_ns;
 };
 struct file {
-	unsigned int f_mode;
+	unsigned int f_mode, f_flags;
+	long long f_pos;
 	void *private_data;
 	struct inode *f_inode;
 	struct path f_path;

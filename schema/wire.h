@@ -87,6 +87,14 @@ struct ks_hdr {
 #define KS_PIPE_FIFO 1
 #define KS_PIPE_UNIX 2
 
+/* What waits for the engine's word (FILE_HELD): it writes ticket << 2 | verdict into the slot of the ticket. */
+#define KS_HELD_DELETE 1 /* a file is about to be deleted */
+#define KS_HELD_WRITE  2 /* what is in a file is about to be overwritten */
+#define KS_VERDICTS    1024 /* slots, a power of two */
+#define KS_VERDICT_NONE 0
+#define KS_VERDICT_GO   1
+#define KS_VERDICT_DENY 2
+
 /* Limits. A path of PATH_MAX plus what a mount adds; two MAX_ARG_STRLEN of arguments would not fit the
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */
 #define KS_PATH_MAX   4096

@@ -100,7 +100,8 @@ static __always_inline void count_lost(__u32 type)
 /* Records of processes have a ring of their own, which a flood of the others cannot fill. */
 static __always_inline bool is_process_record(__u32 type)
 {
-	return type == KS_PROCESS_CREATE || type == KS_PROCESS_FORK || type == KS_PROCESS_TERMINATE;
+	return type == KS_PROCESS_CREATE || type == KS_PROCESS_FORK || type == KS_PROCESS_TERMINATE ||
+	       type == KS_FILE_HELD;
 }
 
 static __always_inline void *ring_of(__u32 type)

@@ -61,6 +61,10 @@ static const struct program_row program_rows[] = {
 	{ "PIPE_CREATE__bind", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CREATE) },
 	{ "PIPE_CONNECT__stream", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CONNECT) },
 	{ "PIPE_CONNECT__datagram", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CONNECT) },
+	/* Where what waits for the engine's word begins after its fate is watched. */
+	{ "FILE_DELETE__unlink", FULL_ONLY, BPF_MODIFY_RETURN, BIT(KS_FILE_DELETE) },
+	{ "FILE_DELETE__rename", FULL_ONLY, BPF_MODIFY_RETURN, BIT(KS_FILE_DELETE) },
+	{ "FILE_BLOCK_SHREDDING__write", FULL_ONLY, BPF_MODIFY_RETURN, BIT(KS_FILE_BLOCK_SHREDDING) },
 	/* What takes a connection out of the table of those that wait comes before what enters it. */
 	{ "NETWORK_CONNECT__accept", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__sent", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
@@ -107,6 +111,8 @@ static const struct {
 	{ KS_EBPF, "CALL__exit", "tracepoint of system call exit" },
 	{ KS_FILE_EXE_DETECTED, NULL, "fanotify: what was written and is closed" },
 	{ KS_FILE_BLOCK_EXE, NULL, "fanotify: removed when it is closed, not executed" },
+	{ KS_FILE_DELETE, "FILE_DELETE__unlink", "as FileDeleteDetected; deletions wait until the file is held" },
+	{ KS_FILE_BLOCK_SHREDDING, "FILE_BLOCK_SHREDDING__write", "write permission, which waits for the rules" },
 	{ KS_FILE_DELETE, NULL, "as FileDeleteDetected; files written since, held open" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__udp_receive",
 	  "socket states, exit of accept, functions of UDP" },

@@ -25,9 +25,11 @@
 #define KERNEL_BTF         "/sys/kernel/btf/vmlinux"
 
 /* The maps that user space works with; those that only the programs know live as long as the programs. */
-enum map { MAP_RING_PROCESS, MAP_RING_EVENTS, MAP_COUNTERS, MAP_WANTED, MAP_IGNORED, MAP_COUNT };
+enum map { MAP_RING_PROCESS, MAP_RING_EVENTS, MAP_COUNTERS, MAP_WANTED, MAP_IGNORED, MAP_VERDICTS, MAP_GENERATIONS,
+	   MAP_COUNT };
 static const char *const map_names[MAP_COUNT] = {
-	"ring_process", "ring_events", "counters", "wanted_records", "ignored",
+	"ring_process", "ring_events", "counters", "wanted_records", "ignored", "verdicts",
+	"generations",
 };
 
 /* What a former process tells the one that takes over: the first of the descriptors, a memory file. */
@@ -199,7 +201,8 @@ static bool has_hook(const struct btf *btf, const char *section)
 		snprintf(tracepoint, sizeof(tracepoint), "btf_trace_%s", name);
 		return btf__find_by_name_kind(btf, tracepoint, BTF_KIND_TYPEDEF) > 0;
 	}
-	if (strncmp(section, "fentry/", 7) == 0 || strncmp(section, "fexit/", 6) == 0)
+	if (strncmp(section, "fentry/", 7) == 0 || strncmp(section, "fexit/", 6) == 0 ||
+	    strncmp(section, "fmod_ret/", 9) == 0)
 		return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
 	return true;
 }
@@ -406,6 +409,7 @@ static int attach_one(int program, enum bpf_attach_type type)
 	case BPF_TRACE_RAW_TP:
 	case BPF_TRACE_FENTRY:
 	case BPF_TRACE_FEXIT:
+	case BPF_MODIFY_RETURN:
 		return bpf_raw_tracepoint_open(NULL, program);
 	case BPF_TRACE_ITER:
 		return bpf_link_create(program, 0, type, NULL);
@@ -490,9 +494,15 @@ int sensor_attach(struct sensor *s, struct err *e)
 
 int sensor_want(struct sensor *s, const bool wanted[KS_RECORD_COUNT], struct err *e)
 {
+	uint64_t generation;
+	uint32_t key = 0;
 	int r;
 
 	memcpy(s->wanted, wanted, sizeof(s->wanted));
+	if (bpf_map_lookup_elem(s->maps[MAP_GENERATIONS], &key, &generation) == 0) {
+		generation++;
+		bpf_map_update_elem(s->maps[MAP_GENERATIONS], &key, &generation, BPF_ANY);
+	}
 	r = sensor_attach(s, e);
 	detach_unneeded(s);
 	return r;
@@ -549,6 +559,7 @@ void sensor_handles(const struct sensor *s, struct sensor_handles *h)
 			  [KS_RING_EVENTS] = s->maps[MAP_RING_EVENTS] },
 		.ring_bytes = { s->ring_bytes[0], s->ring_bytes[1] },
 		.counters = s->maps[MAP_COUNTERS],
+		.verdicts = s->maps[MAP_VERDICTS],
 		.cpus = s->cpus,
 	};
 }

@@ -50,6 +50,7 @@ struct sensor_handles {
 	int ring[2];
 	uint32_t ring_bytes[2];
 	int counters; /* mappable array of struct ks_counters, one per CPU */
+	int verdicts; /* mappable array of KS_VERDICTS u64: what the engine says to a FILE_HELD */
 	unsigned cpus;
 };
 void sensor_handles(const struct sensor *s, struct sensor_handles *h);

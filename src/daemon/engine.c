@@ -54,6 +54,7 @@ struct engine {
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
 	struct engine_tally tally;  /* with what was read since the latest commit */
+	uint64_t *verdicts;         /* KS_VERDICTS, read by the kernel side */
 	struct engine_tally *kept;  /* in the memory that outlives us */
 	struct exec_watch_reader exec_watch, write_watch;
 	struct helped helped;
@@ -287,6 +288,8 @@ static void judge(struct engine *g, struct event *ev, struct arena *arena)
 
 static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *rec, int file);
 static void drain_written(struct engine *g, unsigned max);
+static void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec);
+static void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec);
 
 static void take_record(struct engine *g, const struct ks_hdr *rec)
 {
@@ -295,6 +298,15 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 	/* A helper that did its task: two events for each question would be a noise of our own making. */
 	bool own = false;
 
+	if (rec->type == KS_FILE_HELD) {
+		take_held(g, (const void *)rec);
+		g->tally.absorbed[rec->type]++;
+		return;
+	}
+	if (rec->type == KS_FILE_BLOCK_SHREDDING) {
+		take_blocked_write(g, (const void *)rec);
+		return;
+	}
 	/* What is archived is not told of as merely deleted. */
 	if (rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE]) {
 		const struct ks_rec_FILE_DELETE_DETECTED *deleted = (const void *)rec;
@@ -438,6 +450,75 @@ static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETEC
 	return kept;
 }
 
+/* --- what waits for a word of ours */
+
+static bool may_concern(struct engine *g, unsigned id, const char *path, size_t n)
+{
+	static char text[4 * KS_PATH_MAX];
+
+	return ruleset_could_keep(g->rules, event_type_by_id(id), "TargetFilename", text,
+				  text_from_bytes(path, n, text, sizeof(text), NULL));
+}
+
+static int open_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
+{
+	if (file_can_hang(&rec->file) || !may_ask(g))
+		return -1;
+	return answered(g, ask_file(g->start->ask, &rec->hdr.who, &rec->file, record_text(&rec->hdr, rec->path),
+				    rec->path.len));
+}
+
+/* Would a rule have this file saved from being overwritten? All fields are as the event will have them. */
+static uint32_t judge_write(struct engine *g, const struct ks_rec_FILE_HELD *held, int file)
+{
+	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_BLOCK_SHREDDING *rec = (void *)room;
+	struct arena *arena = &g->arenas[1];
+	const char *name;
+	struct event ev;
+
+	*rec = (struct ks_rec_FILE_BLOCK_SHREDDING){
+		.hdr = held->hdr,
+		.TargetFilename = { sizeof(*rec), held->path.len },
+		.file = held->file,
+	};
+	rec->hdr.type = KS_FILE_BLOCK_SHREDDING;
+	rec->hdr.size = (uint32_t)sizeof(*rec) + held->path.len;
+	memcpy(rec + 1, record_text(&held->hdr, held->path), held->path.len);
+	arena_reset(arena);
+	enrich_content(g->enrich, &rec->hdr, file, arena, &ev);
+	return ruleset_keeps(g->rules, &ev, &name) ? KS_VERDICT_DENY : KS_VERDICT_GO;
+}
+
+/* A process waits: first whether this can concern any rule, then the file, which is held until the record of what
+ * came of it is here. */
+static void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
+{
+	unsigned id = rec->what == KS_HELD_WRITE ? 28 : 23;
+	uint32_t verdict = KS_VERDICT_GO;
+
+	if (may_concern(g, id, record_text(&rec->hdr, rec->path), rec->path.len)) {
+		int file = open_held(g, rec);
+
+		if (rec->what == KS_HELD_WRITE)
+			verdict = judge_write(g, rec, file);
+		if (file >= 0)
+			pins_put_take(file, &rec->file, g->now_ns);
+	}
+	__atomic_store_n(&g->verdicts[rec->ticket % KS_VERDICTS], rec->ticket << 2 | verdict, __ATOMIC_RELEASE);
+}
+
+static void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec)
+{
+	struct arena *arena = &g->arenas[g->depth];
+	OWNED_FD file = pins_take(&rec->file);
+	struct event ev;
+
+	arena_reset(arena);
+	if (enrich_content(g->enrich, &rec->hdr, file, arena, &ev))
+		judge(g, &ev, arena);
+}
+
 /* --- what was written */
 
 /* What the engine knows of an executable that was written, besides the file itself. */
@@ -509,14 +590,6 @@ static void find_out(struct engine *g, const struct written *w, struct found *f)
 		f->length = 0;
 }
 
-static bool may_be_archived(struct engine *g, const struct found *f)
-{
-	static char text[4 * KS_PATH_MAX];
-	size_t n = text_from_bytes(f->path, f->length, text, sizeof(text), NULL);
-
-	return ruleset_could_keep(g->rules, event_type_by_id(23), "TargetFilename", text, n);
-}
-
 static void take_written(struct engine *g, const struct written *w)
 {
 	static struct found f;
@@ -532,7 +605,7 @@ static void take_written(struct engine *g, const struct written *w)
 		log_kept(g, &ev, &g->arenas[0]);
 	if (executable && g->wants[KS_FILE_BLOCK_EXE])
 		block(g, w, &f);
-	if (g->wants[KS_FILE_DELETE] && may_be_archived(g, &f)) {
+	if (g->wants[KS_FILE_DELETE] && may_concern(g, 23, f.path, f.length)) {
 		int copy = fcntl(w->file, F_DUPFD_CLOEXEC, 0);
 
 		if (copy >= 0)
@@ -585,7 +658,7 @@ static const char *class_name(unsigned record)
 		return *type->tag ? type->tag : type->title;
 	if (record == KS_DNS_PACKET)
 		return "DnsPacket";
-	return record == KS_PROCESS_FORK ? "ProcessFork" : "ProcessSnapshot";
+	return record == KS_PROCESS_FORK ? "ProcessFork" : record == KS_FILE_HELD ? "FileHeld" : "ProcessSnapshot";
 }
 
 static uint64_t lost(const struct engine *g, const struct rings_tally *t, unsigned record)
@@ -990,6 +1063,9 @@ static int prepare(struct engine *g, struct err *e)
 		return err_set(e, errno, "mapping the memory of engines");
 	g->tally = *g->kept;
 	lose_what_waited(g);
+	g->verdicts = mmap(NULL, KS_VERDICTS * sizeof(*g->verdicts), PROT_READ | PROT_WRITE, MAP_SHARED, s->verdicts, 0);
+	if (g->verdicts == MAP_FAILED)
+		return err_set(e, errno, "mapping the table of verdicts");
 	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
 		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
 			return err_set(e, ENOMEM, "arena");

@@ -16,6 +16,7 @@ struct engine_start {
 	int ring[2]; /* KS_RING_* */
 	uint32_t ring_bytes[2];
 	int counters;
+	int verdicts;   /* sensor_handles */
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
 	int write_watch; /* the same for FAN_CLOSE_WRITE; -1: none */

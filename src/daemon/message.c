@@ -29,6 +29,11 @@ static void end_texts_name(void *body)
 	END_TEXT(((struct body_name *)body)->text);
 }
 
+static void end_texts_file(void *body)
+{
+	END_TEXT(((struct body_file *)body)->path);
+}
+
 static void end_texts_archive(void *body)
 {
 	struct body_archive *b = body;

@@ -43,6 +43,13 @@ struct body_path { /* bytes, as the kernel has them */
 	char bytes[KS_PATH_MAX];
 };
 
+struct body_file { /* the file of this path, as this process sees it, if it is that one */
+	struct body_process process;
+	uint64_t ino;
+	uint32_t dev, fs_magic; /* as in struct ks_file_id */
+	char path[KS_PATH_MAX + 8];
+};
+
 struct body_archive {
 	uint64_t size;      /* STORE: at most so many bytes will come */
 	char folder[ARCHIVE_NAME_MAX];
@@ -75,7 +82,7 @@ struct body_engine {
 	char note[200];   /* for the log: what became of the former monitor; "": nothing */
 };
 
-#define HELD_FIXED 6 /* ring, ring, counters, log, memory, lock; then exec_watch, write_watch, rules, the sensor's */
+#define HELD_FIXED 7 /* ring, ring, counters, log, memory, lock, verdicts; then exec_watch, write_watch, rules, the sensor's */
 struct body_held {
 	struct engine_start start; /* descriptors in it mean nothing here */
 	struct body_configure rules;
@@ -170,6 +177,7 @@ struct message {
 		struct body_login login;
 		struct body_time time;
 		struct body_path path;
+		struct body_file file;
 		struct body_archive archive;
 		struct body_want want;
 		struct body_configure configure;

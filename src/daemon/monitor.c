@@ -195,6 +195,7 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	close(start->fds[0]);
 	close(start->fds[1]);
 	close(start->fds[2]);
+	close(start->fds[6]);
 	if (start->fds[5] != start->options->lock)
 		close(start->fds[5]);
 	m->held = start->held;
@@ -238,6 +239,7 @@ void held_send(struct monitor *m)
 	fds[3] = m->log;
 	fds[4] = m->memory;
 	fds[5] = m->start->options->lock;
+	fds[6] = h.verdicts;
 	m->held.start.ring_bytes[0] = h.ring_bytes[0];
 	m->held.start.ring_bytes[1] = h.ring_bytes[1];
 	m->held.start.cpus = h.cpus;

@@ -75,6 +75,17 @@ int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bo
 	return 0;
 }
 
+int ask_file(int channel, const struct ks_who *who, const struct ks_file_id *id, const char *path, size_t n)
+{
+	struct body_file body = { .process = { who->start_ns, who->tgid, 0 },
+				  .ino = id->ino, .dev = id->dev, .fs_magic = id->fs_magic };
+
+	if (n > KS_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(body.path, path, n);
+	return ask_descriptor(channel, ASK_FILE, &body);
+}
+
 static int ask_archive(int channel, uint32_t kind, int file, const struct body_archive *body, struct message *m)
 {
 	return message_ask(channel, kind, body, file, ASK_TIMEOUT_MS, m);

@@ -21,6 +21,8 @@ int ask_package_state(int channel);                             /* /var/lib/dpkg
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
 /* The path of an open file, bytes without a NUL at the end; *deleted: it has that name no more. */
 int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bool *deleted);
+/* The file with this path and identity, which that process is about to delete or overwrite. */
+int ask_file(int channel, const struct ks_who *who, const struct ks_file_id *id, const char *path, size_t n);
 /* The archive: a new file beside this one's, and its name once its digest is known. */
 int ask_store(int channel, int file, const char *folder, uint64_t size);
 int ask_keep(int channel, int stored, const char *folder, const char *digest, const char *extension);

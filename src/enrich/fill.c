@@ -635,15 +635,36 @@ static void fill_kept_hashes(const struct filling *f, struct value *v)
 		set_dash(v);
 }
 
-static void fill_kept_is_executable(const struct filling *f, struct value *v)
+static bool is_executable_file(int file)
 {
 	uint8_t head[EXECUTABLE_HEAD];
-	ssize_t n = f->en->content < 0 ? -1 : pread(f->en->content, head, sizeof(head), 0);
+	ssize_t n = pread(file, head, sizeof(head), 0);
 	enum executable kind = n > 0 ? executable_head(head, (size_t)n) : NOT_EXECUTABLE;
 
+	return kind == EXECUTABLE_ELF || kind == EXECUTABLE_SCRIPT;
+}
+
+static void fill_kept_is_executable(const struct filling *f, struct value *v)
+{
 	if (f->en->content < 0)
 		return fill_deleted_is_executable(f, v);
-	v->number = kind == EXECUTABLE_ELF || kind == EXECUTABLE_SCRIPT;
+	v->number = is_executable_file(f->en->content);
+}
+
+static void fill_saved_hashes(const struct filling *f, struct value *v)
+{
+	const char *text = f->en->content < 0 ? NULL :
+			   hashes_of_content(f->en->hashes, f->en->content, f->utc_ns);
+
+	if (text)
+		set_string(v, text);
+	else
+		set_dash(v);
+}
+
+static void fill_saved_is_executable(const struct filling *f, struct value *v)
+{
+	v->number = f->en->content >= 0 && is_executable_file(f->en->content);
 }
 
 /* Whether it was kept is known after the rules were asked: until then, whether it can be. */

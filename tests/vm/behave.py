@@ -321,7 +321,7 @@ def root_of_file_system(path):
 def record_in_guest(scratch, name, option):
     out, programs = (os.path.join(scratch, name) for name in ('out', 'programs'))
     copy_programs(programs)
-    guest = vm.Guest(f'export BEHAVIOUR_MANY={EMULATED_MANY}\n'
+    guest = vm.Guest(f'export BEHAVIOUR_MANY={EMULATED_MANY} BEHAVIOUR_FULL=1\n'
                      '/record.sh /usr/bin/konseki /usr/lib/behaviours /work/here /out /rules.xml\n')
     guest.copy(os.path.join(HERE, 'record.sh'), '/record.sh')
     guest.copy(RULES, '/rules.xml')
