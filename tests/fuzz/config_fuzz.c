@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Configurations by strangers: whatever is accepted must judge, count and print. Words: config.dict. */
+/* Configurations by strangers: whatever is accepted must judge, by the index as plainly, count and print. Words:
+ * config.dict. */
 #include <stdio.h>
+#include <string.h>
 
 #include "../../src/base/text.h"
-#include "../../src/rules/ruleset.h"
+#include "../../src/rules/plain.h"
 #include "fuzz.h"
 
 /* Every field bears the same text. What is kept must be wanted; any may be cut. */
@@ -12,11 +14,15 @@ static void judge_all_types(const struct ruleset *rs, const char *text, uint32_t
 {
 	for (unsigned t = 0; t < EVENT_TYPE_COUNT; t++) {
 		struct event ev = { .type = &event_types[t] };
+		struct plain_verdict wanted;
 		const char *name;
+		bool keep;
 
 		for (unsigned i = 0; i < ev.type->field_count; i++)
 			ev.values[i] = (struct value){ .text = text, .length = length, .number = length };
-		if (ruleset_keeps(rs, &ev, &name) && (!name || !ruleset_wants(rs, ev.type)))
+		wanted = plain_judge(rs, &ev);
+		keep = ruleset_keeps(rs, &ev, &name);
+		if (keep != wanted.keep || strcmp(name, wanted.name) != 0 || (keep && !ruleset_wants(rs, ev.type)))
 			abort();
 		arena_reset(arena);
 		ruleset_shorten(rs, &ev, arena);
