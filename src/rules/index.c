@@ -4,7 +4,7 @@
 
 static void free_searches(struct field_index *f)
 {
-	for (unsigned i = 0; f && i < f->search_count; i++)
+	for (unsigned i = 0; f && !f->borrowed && i < f->search_count; i++)
 		hs_free_database(f->searches[i]);
 }
 

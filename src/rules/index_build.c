@@ -417,11 +417,42 @@ static int make_searches(struct index *x, struct field_index *f, struct err *e)
 	return 0;
 }
 
+static bool same_texts(const struct table *a, const struct table *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (compare_literals(&a->literals[i], &b->literals[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Events that share a tag look for mostly the same texts: then the search that the first has serves all. */
+static bool borrow_searches(const struct builder *b, struct field_index *f)
+{
+	for (const struct type_index *t = b->t - b->t->offset; t < b->t; t++) {
+		for (unsigned i = 0; i < EVENT_FIELDS_MAX; i++) {
+			const struct field_index *earlier = t->field[i];
+
+			if (!earlier || !same_texts(&earlier->part, &f->part))
+				continue;
+			f->searches = earlier->searches;
+			f->search_count = earlier->search_count;
+			f->borrowed = true;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int make_all_searches(struct builder *b, struct err *e)
 {
-	for (unsigned i = 0; i < EVENT_FIELDS_MAX; i++)
-		if (b->t->field[i] && make_searches(b->x, b->t->field[i], e) < 0)
+	for (unsigned i = 0; i < EVENT_FIELDS_MAX; i++) {
+		struct field_index *f = b->t->field[i];
+
+		if (f && f->part.count > 0 && !borrow_searches(b, f) && make_searches(b->x, f, e) < 0)
 			return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct field_index {
 	struct table equal, base, part;
 	hs_database_t **searches; /* for part: each knows some of the texts */
 	unsigned search_count;
+	bool borrowed; /* the searches belong to an earlier event of the same tag */
 };
 
 /* Members of a section of which one must hold: all of an OR section; of an AND section, those on one field. */
