@@ -9,6 +9,7 @@
 
 #include "lib/bpf_programs.bpf.h"
 #include "lib/file.bpf.h"
+#include "lib/image.bpf.h"
 #include "lib/mounts.bpf.h"
 #include "lib/network.bpf.h"
 #include "lib/special.bpf.h"
@@ -932,6 +933,111 @@ static __always_inline void call_returned(const struct task_struct *task, const 
 	}
 }
 
+/* --- and what becomes executable */
+
+#define PROT_EXEC      0x4
+#define SHM_EXEC       0100000
+#define AT_ONCE        16 /* mappings that one call can change here; what it changes beyond is counted */
+#define BUSY_TRIES     64
+#define BUSY           (-16)
+
+struct busy_try {
+	struct mapping *m;
+	__u64 address;
+	long result;
+};
+
+/* Another thread is changing mappings: that takes it microseconds. */
+static long try_again(__u32 i, struct busy_try *t)
+{
+	t->result = mapping_at(bpf_get_current_task_btf(), t->address, t->m);
+	return t->result != BUSY;
+}
+
+static __always_inline long mapping_wait(__u64 address, struct mapping *m)
+{
+	struct busy_try t = { .m = m, .address = address };
+
+	bpf_loop(BUSY_TRIES, try_again, &t, 0);
+	return t.result;
+}
+
+/* Global functions, as the verifier would else look at them for each way that leads here. */
+__noinline int mapped(__u64 address, __u32 fd)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	struct mapping m = {};
+	long r = mapping_wait(address, &m);
+
+	if (r == 0)
+		return image_loaded(&m, KS_MAPPED, 0);
+	if (r != BUSY)
+		return 0; /* unmapped already by another thread */
+	m.from = m.to = address;
+	m.flags = VM_EXEC;
+	m.file = file_of(task, fd);
+	if (m.file)
+		return image_loaded(&m, KS_MAPPED, KS_F_RACY);
+	count_missed();
+	return 0;
+}
+
+struct protect_walk {
+	__u64 at, end;
+	__u32 failed;
+};
+
+static long protect_step(__u32 i, struct protect_walk *w)
+{
+	struct mapping m = {};
+	long r;
+
+	if (w->at >= w->end)
+		return 1;
+	r = mapping_wait(w->at, &m);
+	if (r < 0 || m.to <= w->at) {
+		w->failed = r == BUSY;
+		return 1;
+	}
+	w->at = m.to;
+	image_loaded(&m, KS_MAPPED, 0);
+	return 0;
+}
+
+__noinline int protected(__u64 from, __u64 length)
+{
+	struct protect_walk w = { .at = from, .end = from + length };
+
+	if ((bpf_loop(AT_ONCE, protect_step, &w, 0) == AT_ONCE && w.at < w.end) || w.failed)
+		count_missed();
+	return 0;
+}
+
+static __always_inline bool asks_for_exec(const struct task_struct *task, const struct pt_regs *regs,
+					  const struct call *call)
+{
+	if (call->kind == MAP_OLD || task->personality & READ_IMPLIES_EXEC)
+		return true;
+	return argument(task, regs, call->at) & (call->kind == SHMAT ? SHM_EXEC : PROT_EXEC);
+}
+
+static __always_inline void mappings_changed(const struct task_struct *task, const struct pt_regs *regs,
+					     const struct call *call, long result)
+{
+	if (!asks_for_exec(task, regs, call) || !wanted(KS_IMAGE_LOAD))
+		return;
+	/* A change of protection that fails half way has changed what came before. */
+	if (call->kind == PROTECT)
+		protected(argument(task, regs, 0), argument(task, regs, 1));
+	else if (result >= 0)
+		mapped(result, argument(task, regs, 4));
+}
+
+static __always_inline bool changes_mappings(__u8 kind)
+{
+	return kind == MAP || kind == MAP_OLD || kind == SHMAT || kind == PROTECT;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 {
@@ -942,6 +1048,10 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 		return 0;
 	task = bpf_get_current_task_btf();
 	call = call_of(task, regs);
+	if (changes_mappings(call.kind)) {
+		mappings_changed(task, regs, &call, result);
+		return 0;
+	}
 	if (result >= 0 && call.kind && !is_ignored(task))
 		call_returned(task, regs, &call, result);
 	if (changes_names(call.kind))

@@ -21,3 +21,5 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 #include "dns.bpf.c"
 
 #include "registry.bpf.c"
+
+#include "image.bpf.c"

@@ -26,7 +26,7 @@ struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
 struct list_head { struct list_head *next, *prev; };
 
 struct pt_regs {
-	unsigned long r10, r8, dx, si, di, bp, bx, cx, ax, orig_ax;
+	unsigned long r10, r8, dx, si, di, bp, bx, cx, ax, orig_ax, ip;
 };
 
 /* --- tasks */
@@ -39,8 +39,15 @@ struct cred {
 
 struct mm_struct {
 	atomic_t mm_users;
-	unsigned long arg_start, arg_end;
+	unsigned long start_code, end_code, arg_start, arg_end;
 	struct file *exe_file;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 struct signal_struct {
@@ -73,7 +80,8 @@ struct thread_info {
 
 struct task_struct {
 	struct thread_info thread_info;
-	unsigned int flags;
+	unsigned int flags, personality;
+	unsigned int in_execve : 1;
 	int exit_code;
 	unsigned long atomic_flags;
 	int pid, tgid;

@@ -28,6 +28,12 @@ struct ks_file_id { /* which file, and which state of it */
 	__u32 fs_magic; /* of the super block */
 };
 
+struct ks_file_key { /* which file, as key of a table */
+	__u64 ino;
+	__u32 dev;
+	__u32 spare; /* 0 */
+};
+
 #define KS_C_TEXT    struct ks_text
 #define KS_C_STRING  struct ks_text
 #define KS_C_U16     __u16
@@ -94,6 +100,9 @@ struct ks_hdr {
 #define KS_VERDICT_NONE 0
 #define KS_VERDICT_GO   1
 #define KS_VERDICT_DENY 2
+/* How a file came to be executable in a process. */
+#define KS_MAPPED       1 /* mmap, shmat, mprotect */
+#define KS_MAPPED_FIRST 2 /* by exec: the loader in which the program begins */
 
 /* Limits. A path of PATH_MAX plus what a mount adds; two MAX_ARG_STRLEN of arguments would not fit the
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */

@@ -37,6 +37,8 @@ struct btrfs_inode___until_6_8 { struct timespec64 i_otime; };
 struct btrfs_inode___since_6_9 { __u64 i_otime_sec; __u32 i_otime_nsec; };
 struct ovl_inode { struct inode vfs_inode; struct dentry *__upperdentry; };
 
+struct backing_file___since_6_8 { struct file file; struct path user_path; };
+
 struct dentry___since_6_8 { struct hlist_head d_children; struct hlist_node d_sib; };
 
 #pragma clang attribute pop
@@ -170,6 +172,23 @@ static __always_inline __u64 inode_birth_ns(const struct inode *inode)
 		return 0;
 	}
 	return 0;
+}
+
+/* The path by which the file behind a mapping was opened. A stacked file system maps the file beneath, which
+ * until 6.7 has that path itself. The bit that tells is another one from 6.14 on (and the old one got another
+ * meaning), so what it leads to must be on a stacked file system. */
+#define FMODE_BACKING (0x1000000 | 0x2000000)
+
+static __always_inline const struct path *mapped_path(const struct file *file)
+{
+	const struct path *own = (const void *)file + bpf_core_field_offset(struct file, f_path);
+	const struct backing_file___since_6_8 *backing = (const void *)file;
+	const struct path *path;
+
+	if (!bpf_core_field_exists(backing->user_path) || !(PEEK(file, f_mode) & FMODE_BACKING))
+		return own;
+	path = (const void *)file + bpf_core_field_offset(struct backing_file___since_6_8, user_path);
+	return PEEK(PEEK(PEEK(path, dentry), d_sb), s_magic) == OVERLAYFS_SUPER_MAGIC ? path : own;
 }
 
 /* The children of a directory in the cache. Only asked for where the change time tracepoints are (6.13). */

@@ -143,6 +143,21 @@ static __always_inline struct ks_text emit_path(struct draft *d, const struct pa
 	return walk_end(&w, d, flags);
 }
 
+/* The same for a file to which a pointer was only found. */
+static __always_inline struct ks_text emit_found_path(struct draft *d, const struct path *path, __u32 *flags)
+{
+	const struct dentry *dentry = PEEK(path, dentry);
+	const struct vfsmount *mnt = PEEK(path, mnt);
+	struct walk w;
+
+	if (!PEEK(dentry, d_hash.pprev) && dentry != PEEK(mnt, mnt_root))
+		*flags |= KS_F_DELETED;
+	if (PEEK(dentry, d_parent) == dentry && dentry != PEEK(mnt, mnt_root))
+		return emit_text(d, PEEK(dentry, d_name.name), PEEK(dentry, d_name.len) & NAME_MASK);
+	walk_begin(&w, d, dentry, mount_of(mnt));
+	return walk_end(&w, d, flags);
+}
+
 /* Has the file lost its name? A nameless one counts as deleted, as the kernel itself shows it. */
 static __always_inline bool path_is_deleted(const struct path *path)
 {

@@ -23,6 +23,10 @@ enum operation_kind {
 	TIMESPECS, /* the same; it may say "now" and "leave it" too */
 	CLOCK,
 	BPF,
+	MAP,     /* `at`: the argument that holds the protection */
+	MAP_OLD, /* what is asked for is in the caller's memory */
+	SHMAT,
+	PROTECT,
 };
 
 struct call {
@@ -47,6 +51,8 @@ static const volatile struct call native_calls[CALLS] = {
 	[164] = ROW(CLOCK, 0, 0),  [227] = ROW(CLOCK, 0, 0),  [159] = ROW(CLOCK, 0, 0),
 	[305] = ROW(CLOCK, 0, 0),
 	[321] = ROW(BPF, 0, 0),
+	[9] = ROW(MAP, 2, 0),      [30] = ROW(SHMAT, 2, 0),
+	[10] = ROW(PROTECT, 2, 0), [329] = ROW(PROTECT, 2, 0),
 };
 static const volatile struct call compat_calls[CALLS] = {
 	[5] = ROW(OPEN, 1, 0),     [295] = ROW(OPEN, 2, 0),   [342] = ROW(OPEN, 2, 0),
@@ -62,6 +68,8 @@ static const volatile struct call compat_calls[CALLS] = {
 	[79] = ROW(CLOCK, 0, 0),   [264] = ROW(CLOCK, 0, 0),  [404] = ROW(CLOCK, 0, 0),
 	[124] = ROW(CLOCK, 0, 0),  [343] = ROW(CLOCK, 0, 0),  [405] = ROW(CLOCK, 0, 0),
 	[357] = ROW(BPF, 0, 0),
+	[192] = ROW(MAP, 2, 0),    [90] = ROW(MAP_OLD, 0, 0), [397] = ROW(SHMAT, 2, 0),
+	[125] = ROW(PROTECT, 2, 0), [380] = ROW(PROTECT, 2, 0),
 };
 
 /* The kind alone of both tables, so that what nobody watches costs one look. */
@@ -74,6 +82,7 @@ static const volatile __u8 watched_calls[CALLS] = {
 	[297] = 1, [299] = 1, [301] = 1, [302] = 1, [303] = 1, [304] = 1, [305] = 1, [316] = 1,
 	[320] = 1, [342] = 1, [343] = 1, [353] = 1, [361] = 1, [362] = 1, [364] = 1, [404] = 1,
 	[405] = 1, [412] = 1, [437] = 1,
+	[90] = 1, [125] = 1, [192] = 1, [329] = 1, [380] = 1, [397] = 1,
 };
 
 #define X32_BIT 0x40000000
@@ -105,13 +114,15 @@ static __always_inline __u64 argument(const struct task_struct *task, const stru
 		case 0: return (__u32)regs->bx;
 		case 1: return (__u32)regs->cx;
 		case 2: return (__u32)regs->dx;
-		default: return (__u32)regs->si;
+		case 3: return (__u32)regs->si;
+		default: return (__u32)regs->di;
 		}
 	}
 	switch (n) {
 	case 0: return regs->di;
 	case 1: return regs->si;
 	case 2: return regs->dx;
-	default: return regs->r10;
+	case 3: return regs->r10;
+	default: return regs->r8;
 	}
 }

@@ -32,7 +32,8 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	/* What notes comes after what forgets. */
 	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
-	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_EBPF) | BIT(KS_NETWORK_CONNECT) },
+	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_EBPF) | BIT(KS_NETWORK_CONNECT) |
+		  BIT(KS_IMAGE_LOAD) },
 	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | SPECIAL },
 	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
@@ -79,6 +80,8 @@ static const struct program_row program_rows[] = {
 	{ "DNS_PACKET__egress", EVERYWHERE, BPF_CGROUP_INET_EGRESS, BIT(KS_DNS_QUERY) },
 	{ "DNS_PACKET__ingress", EVERYWHERE, BPF_CGROUP_INET_INGRESS, BIT(KS_DNS_QUERY) },
 	{ "CONFIG_VALUE__sysctl", EVERYWHERE, BPF_CGROUP_SYSCTL, BIT(KS_CONFIG_VALUE) },
+	{ "IMAGE_LOAD__loader", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_IMAGE_LOAD) },
+	{ "IMAGE_LOAD__mapped", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_IMAGE_LOAD) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -121,4 +124,6 @@ static const struct {
 	{ KS_CONFIG_VALUE, "CONFIG_VALUE__sysctl", "cgroup program of sysctl" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },
+	{ KS_IMAGE_LOAD, "IMAGE_LOAD__mapped", "mappings as the kernel tells them to perf" },
+	{ KS_IMAGE_LOAD, "CALL__exit", "tracepoint of system call exit, the mapping itself" },
 };

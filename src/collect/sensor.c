@@ -26,10 +26,10 @@
 
 /* The maps that user space works with; those that only the programs know live as long as the programs. */
 enum map { MAP_RING_PROCESS, MAP_RING_EVENTS, MAP_COUNTERS, MAP_WANTED, MAP_IGNORED, MAP_VERDICTS, MAP_GENERATIONS,
-	   MAP_COUNT };
+	   MAP_MAPPED, MAP_COUNT };
 static const char *const map_names[MAP_COUNT] = {
 	"ring_process", "ring_events", "counters", "wanted_records", "ignored", "verdicts",
-	"generations",
+	"generations", "mapped_files",
 };
 
 /* What a former process tells the one that takes over: the first of the descriptors, a memory file. */
@@ -518,6 +518,14 @@ int sensor_ignore(struct sensor *s, uint32_t tgid, struct err *e)
 }
 
 /* --- asking */
+
+bool sensor_was_mapped(const struct sensor *s, uint32_t dev, uint64_t ino)
+{
+	struct ks_file_key key = { .ino = ino, .dev = dev };
+	uint32_t value;
+
+	return bpf_map_lookup_elem(s->maps[MAP_MAPPED], &key, &value) == 0;
+}
 
 enum kernel_kind sensor_kind(const struct sensor *s)
 {

@@ -37,6 +37,9 @@ int sensor_want(struct sensor *s, const bool wanted[KS_RECORD_COUNT], struct err
 /* Processes whose own doings are not events: ours. Without it the log's writing would log itself. */
 int sensor_ignore(struct sensor *s, uint32_t tgid, struct err *e);
 
+/* Did an event 7 tell of this file lately (dev: 12 bits major, 20 bits minor)? */
+bool sensor_was_mapped(const struct sensor *s, uint32_t dev, uint64_t ino);
+
 enum kernel_kind sensor_kind(const struct sensor *s);
 /* How this event type is seen here: "fexit/vfs_unlink", "ctime tracepoints"; NULL: not at all. */
 const char *sensor_how(const struct sensor *s, unsigned record);

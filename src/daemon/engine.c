@@ -113,6 +113,20 @@ static int want_exe(void *context, uint32_t tgid, uint64_t start_ns)
 	return may_ask(g) ? answered(g, ask_exe(g->start->ask, tgid, start_ns)) : -EAGAIN;
 }
 
+static int want_mapped(void *context, uint32_t tgid, uint64_t start_ns, uint64_t from, uint64_t to)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_mapped(g->start->ask, tgid, start_ns, from, to)) : -EAGAIN;
+}
+
+static int want_library(void *context, const char *path, size_t length)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_library(g->start->ask, path, length)) : -EAGAIN;
+}
+
 static int want_cmdline(void *context, uint32_t tgid, uint64_t start_ns)
 {
 	struct engine *g = context;
@@ -1040,8 +1054,8 @@ static int prepare(struct engine *g, struct err *e)
 	struct enrich_options completing = {
 		.guid = { .boot_epoch_ns = s->boot_epoch_ns },
 		.full_capabilities = own_capabilities(),
-		.ask = { g, want_exe, want_cmdline, want_passwd, want_services, want_watch,
-			 collect_pins, catch_up, want_packages, want_host_name, want_login,
+		.ask = { g, want_exe, want_mapped, want_library, want_cmdline, want_passwd, want_services,
+			 want_watch, collect_pins, catch_up, want_packages, want_host_name, want_login,
 			 want_package_state },
 	};
 	struct dns_sink lookups = { g, take_lookup };

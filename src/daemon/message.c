@@ -67,6 +67,11 @@ static void end_texts_held(void *body)
 	END_TEXT(b->rules.name);
 }
 
+static void end_texts_library(void *body)
+{
+	END_TEXT(((struct body_library *)body)->path);
+}
+
 static void end_texts_failed(void *body)
 {
 	END_TEXT(((struct body_failed *)body)->text);
@@ -85,6 +90,7 @@ static void end_texts_status(void *body)
 #define end_texts_none    NULL
 #define end_texts_process NULL
 #define end_texts_path    NULL
+#define end_texts_mapping NULL
 #define end_texts_want    NULL
 #define end_texts_pulse   NULL
 #define end_texts_address NULL

@@ -58,6 +58,15 @@ struct body_archive {
 	char spare[6];
 };
 
+struct body_mapping {
+	struct body_process process;
+	uint64_t from, to; /* addresses, as the kernel side saw them */
+};
+
+struct body_library {
+	char path[KS_PATH_MAX + 1];
+};
+
 struct body_want {
 	uint8_t wanted[KS_RECORD_COUNT];
 };
@@ -179,6 +188,8 @@ struct message {
 		struct body_path path;
 		struct body_file file;
 		struct body_archive archive;
+		struct body_mapping mapping;
+		struct body_library library;
 		struct body_want want;
 		struct body_configure configure;
 		struct body_reply reply;

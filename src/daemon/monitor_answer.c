@@ -2,6 +2,7 @@
 /* What the engine asks for. One function a row; the table is made from the rows. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,33 @@ static int answer_EXE(struct monitor *m, const struct message *request, union an
 	(void)m;
 	(void)body;
 	return process_file_open(request->body.process.tgid, request->body.process.start_ns, "exe");
+}
+
+/* /proc/PID/map_files leads to the mapped file itself, also when it has no name any more. */
+static int answer_MAPPED(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const struct body_mapping *where = &request->body.mapping;
+	char name[64];
+
+	(void)m;
+	(void)body;
+	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, where->from, where->to);
+	return process_file_open(where->process.tgid, where->process.start_ns, name);
+}
+
+/* A name is no evidence, and the engine shall not read what it likes: whose number the kernel side has not seen is
+ * not handed out. */
+static int answer_LIBRARY(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	OWNED_FD found = -1;
+	uint32_t dev;
+	uint64_t ino;
+	int r = cached_file_find(request->body.library.path, &found, &dev, &ino);
+
+	(void)body;
+	if (r < 0)
+		return r;
+	return sensor_was_mapped(m->sensor, dev, ino) ? cached_file_open(found) : -EACCES;
 }
 
 static int answer_CMDLINE(struct monitor *m, const struct message *request, union answer_body *body)

@@ -9,3 +9,9 @@ int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name);
 
 /* The start time out of /proc/PID/stat, in 1/100 s since boot. 0 or -EBADMSG. Pure. */
 int stat_start_ticks(const char *stat, uint64_t *ticks);
+
+/* A regular file by its path, found without any file system being asked: an O_PATH descriptor that is the caller's,
+ * its device (12 bits major, 20 bits minor) and number. 0 or -errno. */
+int cached_file_find(const char *path, int *found, uint32_t *dev, uint64_t *ino);
+/* The same file, read-only: a descriptor or -errno. */
+int cached_file_open(int found);

@@ -30,6 +30,23 @@ int ask_exe(int channel, uint32_t tgid, uint64_t start_ns)
 	return ask_descriptor(channel, ASK_EXE, &(struct body_process){ start_ns, tgid, 0 });
 }
 
+int ask_mapped(int channel, uint32_t tgid, uint64_t start_ns, uint64_t from, uint64_t to)
+{
+	struct body_mapping body = { { start_ns, tgid, 0 }, from, to };
+
+	return ask_descriptor(channel, ASK_MAPPED, &body);
+}
+
+int ask_library(int channel, const char *path, size_t length)
+{
+	struct body_library body = { 0 };
+
+	if (length >= sizeof(body.path))
+		return -ENAMETOOLONG;
+	memcpy(body.path, path, length);
+	return ask_descriptor(channel, ASK_LIBRARY, &body);
+}
+
 int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns)
 {
 	return ask_descriptor(channel, ASK_CMDLINE, &(struct body_process){ start_ns, tgid, 0 });

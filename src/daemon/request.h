@@ -12,6 +12,10 @@
  * that is the caller's, 0, or -errno (-ETIMEDOUT, -ESRCH, -EPIPE when the monitor is gone ...). */
 #define ASK_TIMEOUT_MS 2000
 int ask_exe(int channel, uint32_t tgid, uint64_t start_ns);     /* the file it runs, read-only */
+/* The file it has mapped there. */
+int ask_mapped(int channel, uint32_t tgid, uint64_t start_ns, uint64_t from, uint64_t to);
+/* A file that was told of in an event 7, by its path (length bytes, at most KS_PATH_MAX). */
+int ask_library(int channel, const char *path, size_t length);
 int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns); /* its /proc/PID/cmdline */
 int ask_snapshot(int channel);                                  /* sensor_snapshot() */
 int ask_passwd(int channel);                                    /* /etc/passwd */

@@ -20,6 +20,8 @@ struct enrich;
 struct enrich_ask {
 	void *context;
 	int (*exe)(void *context, uint32_t tgid, uint64_t start_ns);
+	int (*mapped)(void *context, uint32_t tgid, uint64_t start_ns, uint64_t from, uint64_t to);
+	int (*library)(void *context, const char *path, size_t length);
 	int (*cmdline)(void *context, uint32_t tgid, uint64_t start_ns);
 	int (*passwd)(void *context);
 	int (*services)(void *context);

@@ -3,6 +3,7 @@
 #include "fill.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -55,6 +56,23 @@ void fill_bytes(const struct filling *f, const void *bytes, size_t n, struct val
 		return set_dash(v);
 	set_text(v, to, text_from_bytes(bytes, n, to, room, NULL));
 	arena_shrink(f->arena, to, v->length);
+}
+
+/* A path of the record, with the mark of a file that had no name any more. */
+static void set_path(const struct filling *f, struct ks_text path, struct value *v)
+{
+	static const char mark[] = " (deleted)";
+	char *marked;
+
+	fill_bytes(f, (const char *)f->rec + path.off, path.len, v);
+	if (!(f->rec->flags & KS_F_DELETED) || path.len == 0)
+		return;
+	marked = arena_take(f->arena, v->length + sizeof(mark));
+	if (!marked)
+		return;
+	memcpy(marked, v->text, v->length);
+	memcpy(marked + v->length, mark, sizeof(mark));
+	set_text(v, marked, v->length + sizeof(mark) - 1);
 }
 
 static void set_utc(const struct filling *f, uint64_t utc_ns, struct value *v)
@@ -217,7 +235,47 @@ static const char *exec_digests(const struct filling *f)
 	return text;
 }
 
-/* --- the file that runs, and the package it came with */
+static const struct ks_rec_IMAGE_LOAD *load_of(const struct filling *f)
+{
+	return (const struct ks_rec_IMAGE_LOAD *)f->rec;
+}
+
+/* The mapping itself leads to its file, as long as it is there. After that the path may, if what it leads to is
+ * still that file in that state. */
+static int loaded_file(const struct filling *f)
+{
+	const struct ks_rec_IMAGE_LOAD *rec = load_of(f);
+	const struct ks_who *who = &rec->hdr.who;
+	const struct enrich_ask *ask = &f->en->o.ask;
+	int file = ask->mapped(ask->context, who->tgid, who->start_ns, rec->from, rec->to);
+
+	if (file >= 0 && hashes_is_file(file, &rec->file))
+		return file;
+	if (file >= 0)
+		close(file);
+	if (rec->hdr.flags & (KS_F_DELETED | KS_F_PATH_CUT | KS_F_NO_PATH))
+		return -ENOENT;
+	file = ask->library(ask->context, (const char *)rec + rec->path.off, rec->path.len);
+	if (file < 0 || hashes_is_unchanged(file, &rec->file))
+		return file;
+	close(file);
+	return -ESTALE;
+}
+
+static const char *loaded_digests(const struct filling *f)
+{
+	const struct ks_rec_IMAGE_LOAD *rec = load_of(f);
+	uint32_t tgid = rec->hdr.who.tgid;
+	const char *text = hashes_of_known(f->en->hashes, &rec->file, tgid, f->utc_ns);
+	OWNED_FD file = -1;
+
+	if (text || file_can_hang(&rec->file))
+		return text;
+	file = loaded_file(f);
+	return file < 0 ? NULL : hashes_of_fd(f->en->hashes, file, &rec->file, f->utc_ns);
+}
+
+/* --- the file that runs or was loaded, and the package it came with */
 
 /* Who owns it is decided by its bytes and its path together: under the same path another mount namespace may have
  * another file, and one whose bytes were changed is no longer what the package shipped. */
@@ -233,14 +291,17 @@ static void find_package(const struct filling *f, const struct ks_file_id *id, s
 	file->original = packages_original(f->en->packages, at, path.len, md5);
 }
 
-static const struct file_known *exec_file(const struct filling *f)
+static const struct file_known *file_in_question(const struct filling *f)
 {
-	const struct ks_rec_PROCESS_CREATE *rec = exec_of(f);
-
-	if (!f->file->looked) {
-		f->file->looked = true;
+	if (f->file->looked)
+		return f->file;
+	f->file->looked = true;
+	if (f->rec->type == KS_IMAGE_LOAD) {
+		f->file->hashes = loaded_digests(f);
+		find_package(f, &load_of(f)->file, load_of(f)->path, f->file);
+	} else {
 		f->file->hashes = exec_digests(f);
-		find_package(f, &rec->exe, rec->image, f->file);
+		find_package(f, &exec_of(f)->exe, exec_of(f)->image, f->file);
 	}
 	return f->file;
 }
@@ -255,32 +316,32 @@ static void set_foreign(const struct filling *f, const char *text, struct value 
 
 static void fill_file_version(const struct filling *f, struct value *v)
 {
-	set_foreign(f, exec_file(f)->package.version, v);
+	set_foreign(f, file_in_question(f)->package.version, v);
 }
 
 static void fill_file_description(const struct filling *f, struct value *v)
 {
-	set_foreign(f, exec_file(f)->package.summary, v);
+	set_foreign(f, file_in_question(f)->package.summary, v);
 }
 
 static void fill_file_product(const struct filling *f, struct value *v)
 {
-	set_foreign(f, exec_file(f)->package.name, v);
+	set_foreign(f, file_in_question(f)->package.name, v);
 }
 
 static void fill_file_company(const struct filling *f, struct value *v)
 {
-	set_foreign(f, exec_file(f)->package.vendor, v);
+	set_foreign(f, file_in_question(f)->package.vendor, v);
 }
 
 static void fill_file_original_name(const struct filling *f, struct value *v)
 {
-	set_foreign(f, exec_file(f)->original, v);
+	set_foreign(f, file_in_question(f)->original, v);
 }
 
-static void fill_exec_hashes(const struct filling *f, struct value *v)
+static void fill_file_hashes(const struct filling *f, struct value *v)
 {
-	const char *text = exec_file(f)->hashes;
+	const char *text = file_in_question(f)->hashes;
 
 	if (!text) {
 		f->en->tally.hashes_missing++;
@@ -288,6 +349,31 @@ static void fill_exec_hashes(const struct filling *f, struct value *v)
 	}
 	set_string(v, text); /* lives in the cache at least until the next file is hashed */
 }
+
+/* --- event 7 */
+
+static void fill_loaded_image(const struct filling *f, struct value *v)
+{
+	set_path(f, load_of(f)->path, v);
+}
+
+/* A package's digest vouches for the file as a signature would: these bytes are what it shipped under this path. */
+static void fill_signed(const struct filling *f, struct value *v)
+{
+	set_string(v, file_in_question(f)->package.name ? "true" : "false");
+}
+
+static void fill_signature(const struct filling *f, struct value *v)
+{
+	set_foreign(f, file_in_question(f)->package.vendor, v);
+}
+
+static void fill_signature_status(const struct filling *f, struct value *v)
+{
+	set_string(v, file_in_question(f)->package.name ? "Valid" : "Unavailable");
+}
+
+/* --- event 1 */
 
 static void fill_parent_guid(const struct filling *f, struct value *v)
 {

@@ -160,19 +160,36 @@ static struct cached *cache_slot(struct hashes *h, const struct ks_file_id *id)
 
 /* The kernel's 12:20 device number and the one stat gives. Overlayfs and btrfs show another one in stat
  * than the super block has, and overlayfs may show another inode number. */
-static bool pin_is(const struct pin *p, const struct ks_file_id *id, uint32_t tgid)
+static bool state_is(const struct stat *state, const struct ks_file_id *id)
 {
 	bool overlay = id->fs_magic == OVERLAYFS_SUPER_MAGIC;
 	bool own_dev = overlay || id->fs_magic == BTRFS_SUPER_MAGIC;
 
-	if (p->file < 0 || (uint64_t)p->state.st_size != id->size ||
-	    ns_of(p->state.st_mtim) != id->mtime_ns)
+	if ((uint64_t)state->st_size != id->size || ns_of(state->st_mtim) != id->mtime_ns)
 		return false;
-	if (overlay)
-		return p->tgid == tgid;
-	return p->state.st_ino == id->ino &&
-	       (own_dev || (major(p->state.st_dev) == id->dev >> 20 &&
-			    minor(p->state.st_dev) == (id->dev & 0xfffff)));
+	return overlay || (state->st_ino == id->ino &&
+			   (own_dev || (major(state->st_dev) == id->dev >> 20 &&
+					minor(state->st_dev) == (id->dev & 0xfffff))));
+}
+
+static bool pin_is(const struct pin *p, const struct ks_file_id *id, uint32_t tgid)
+{
+	return p->file >= 0 && state_is(&p->state, id) &&
+	       (id->fs_magic != OVERLAYFS_SUPER_MAGIC || p->tgid == tgid);
+}
+
+int hashes_is_file(int file, const struct ks_file_id *id)
+{
+	struct stat state;
+
+	return fstat(file, &state) == 0 && state_is(&state, id);
+}
+
+int hashes_is_unchanged(int file, const struct ks_file_id *id)
+{
+	struct stat state;
+
+	return fstat(file, &state) == 0 && state_is(&state, id) && ns_of(state.st_ctim) == id->ctime_ns;
 }
 
 static void id_of(const struct stat *st, struct ks_file_id *id)

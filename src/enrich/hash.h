@@ -38,6 +38,9 @@ const char *hashes_of_content(struct hashes *h, int file, uint64_t event_utc_ns)
  * *digest: SHA-256 of what was copied, in capitals. 0 or -errno. */
 #define DIGEST_TEXT 65
 int hashes_copy(struct hashes *h, int from, int to, uint64_t size, char digest[DIGEST_TEXT]);
+/* Is this descriptor of that file? And if it was found by name: of that file in exactly that state? */
+int hashes_is_file(int file, const struct ks_file_id *id);
+int hashes_is_unchanged(int file, const struct ks_file_id *id);
 /* The cached digests of a file that is no more, if it ran in exactly the state it had before its deletion;
  * else NULL: the same size and mtime can hide another content, the ctime cannot be set back. */
 const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int *is_executable);

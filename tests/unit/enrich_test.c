@@ -50,6 +50,18 @@ static int give_exe(void *c, uint32_t tgid, uint64_t start)
 	return fd;
 }
 
+static int give_mapped(void *c, uint32_t tgid, uint64_t start, uint64_t from, uint64_t to)
+{
+	(void)from, (void)to;
+	return give_exe(c, tgid, start);
+}
+
+static int give_library(void *c, const char *path, size_t length)
+{
+	(void)path, (void)length;
+	return give_exe(c, 0, 0);
+}
+
 static int give_cmdline(void *c, uint32_t tgid, uint64_t start)
 {
 	(void)c, (void)tgid, (void)start;
@@ -96,8 +108,8 @@ static int make_enrich(void **state)
 	const struct enrich_options o = {
 		.guid = { { 0x4f, 0x7a, 0x0c, 0xfa }, 1588845000000000000u },
 		.full_capabilities = 0x1ffffffffff,
-		.ask = { NULL, give_exe, give_cmdline, give_passwd, give_services, nothing_to_watch,
-			 no_pins, find_waiting },
+		.ask = { NULL, give_exe, give_mapped, give_library, give_cmdline, give_passwd, give_services,
+			 nothing_to_watch, no_pins, find_waiting },
 	};
 	struct err e;
 
