@@ -338,9 +338,10 @@ void sensor_free(struct sensor *s)
 {
 	if (!s)
 		return;
-	for (unsigned i = 0; i < PROGRAM_COUNT; i++) {
-		fd_drop(&s->links[i]);
-		fd_drop(&s->programs[i]);
+	/* Processes last, so that nobody acts of whom nothing was told. */
+	for (unsigned i = PROGRAM_COUNT; i > 0; i--) {
+		fd_drop(&s->links[i - 1]);
+		fd_drop(&s->programs[i - 1]);
 	}
 	for (unsigned i = 0; i < MAP_COUNT; i++)
 		fd_drop(&s->maps[i]);

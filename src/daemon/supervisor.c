@@ -418,10 +418,11 @@ static void reap(struct supervisor *v)
 
 /* --- what the monitor tells */
 
+/* The sensor's hooks end the list, processes before what they do: whoever acts to the last must have a name. */
 static void drop_held(struct supervisor *v)
 {
-	for (unsigned i = 0; i < v->fd_count; i++)
-		close(v->fds[i]);
+	for (unsigned i = v->fd_count; i > 0; i--)
+		close(v->fds[i - 1]);
 	v->fd_count = 0;
 }
 

@@ -55,6 +55,7 @@ static void rewritten(void)
 	int fd = made("rewritten");
 
 	map(fd, PROT_READ | PROT_EXEC);
+	usleep(50000); /* file times move in ticks */
 	fd = (int)MUST(open("rewritten", O_WRONLY | O_APPEND | O_CLOEXEC));
 	MUST(write(fd, "_", 1));
 	MUST(close(fd));
