@@ -15,6 +15,7 @@
 #include "lib/special.bpf.h"
 #include "lib/syscall.bpf.h"
 #include "lib/times.bpf.h"
+#include "lib/xattr.bpf.h"
 
 #define FILES        4 /* noted of one operation: what is moved and replaced, of two stacked file systems */
 #define DIRECTORIES  4
@@ -240,6 +241,8 @@ static __always_inline bool changes_names(__u8 kind)
 #define IORING_OP_RENAMEAT 35
 #define IORING_OP_UNLINKAT 36
 #define IORING_OP_LINKAT   39
+#define IORING_OP_FSETXATTR 41
+#define IORING_OP_SETXATTR 42
 #define IORING_OP_BIND     56
 #define REQUEST_CQE_SKIP   (1u << 6)
 
@@ -268,6 +271,8 @@ static __always_inline __u8 request_kind(const struct io_kiocb *request)
 	case IORING_OP_LINKAT: return LINK;
 	case IORING_OP_CONNECT: return CONNECT;
 	case IORING_OP_BIND: return BIND;
+	case IORING_OP_SETXATTR: return XATTR;
+	case IORING_OP_FSETXATTR: return FXATTR;
 	}
 	return NO_OPERATION;
 }
@@ -305,6 +310,168 @@ static __always_inline struct operation *operation_of_request(const struct io_ki
 		return NULL;
 	}
 	return bpf_map_lookup_elem(&requests, &key);
+}
+
+/* --- times and extended attributes: what they belong to shows by its change time too */
+
+struct attribute {
+	__u32 kind;
+	__u32 depth;    /* of the topmost file system that was touched, of which the file is */
+	__u32 lowest;   /* depth of the one at the bottom, which knows the time before */
+	__u32 knows_before;
+	struct moment before;
+	struct touched file;
+	/* of an extended attribute */
+	__u32 value_length;
+	__u32 flags;
+	__u8 name[XATTR_NAME_MAX];
+	__u8 value[2 * KS_XATTR_MAX]; /* half of it is used: bounded() needs a power of two */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct attribute);
+} attributes SEC(".maps");
+
+#define FS_MGTIME 64
+
+/* The same of what io_uring does, by request. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, struct attribute);
+} attribute_requests SEC(".maps");
+
+/* Never written: what a new entry begins as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct attribute);
+} blank_attribute SEC(".maps");
+
+static __always_inline bool sets_xattr(__u8 kind)
+{
+	return kind == XATTR || kind == FXATTR || kind == XATTRAT;
+}
+
+static __always_inline bool changes_attributes(__u8 kind)
+{
+	return kind == TIMES || kind == TIMESPECS || sets_xattr(kind);
+}
+
+/* Name and value are kernel copies that nobody can change any more. */
+static __always_inline void keep_xattr_of_request(struct attribute *a, const struct io_kiocb *request)
+{
+	const struct io_xattr *x = (const void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+	__u32 kept;
+
+	if (!bpf_core_type_exists(struct kernel_xattr_ctx))
+		return;
+	a->value_length = BPF_CORE_READ(x, ctx.size);
+	kept = a->value_length > KS_XATTR_MAX ? KS_XATTR_MAX : a->value_length;
+	bpf_probe_read_kernel_str(a->name, sizeof(a->name), BPF_CORE_READ(x, ctx.kname));
+	bpf_probe_read_kernel(a->value, bounded(kept, 2 * KS_XATTR_MAX), BPF_CORE_READ(x, ctx.kvalue));
+}
+
+struct xattr_argument {
+	__u64 value;
+	__u32 size;
+};
+
+static __always_inline struct xattr_argument xattr_argument(const struct task_struct *task,
+							    const struct pt_regs *regs, __u8 kind)
+{
+	struct xattr_argument x = {};
+
+	if (kind == XATTRAT) {
+		bpf_probe_read_user(&x, 12, (const void *)argument(task, regs, 4));
+		return x;
+	}
+	x.value = argument(task, regs, 2);
+	x.size = argument(task, regs, 3);
+	return x;
+}
+
+static __always_inline const void *xattr_name(const struct task_struct *task, const struct pt_regs *regs,
+					      __u8 kind)
+{
+	return (const void *)argument(task, regs, kind == XATTRAT ? 3 : 1);
+}
+
+/* What the caller wrote stands in its memory only. The kernel has read it by now; if other threads run there, it
+ * may be another since. */
+static __always_inline void keep_xattr(struct attribute *a, const struct task_struct *task,
+				       const struct pt_regs *regs, __u8 kind)
+{
+	struct xattr_argument x = xattr_argument(task, regs, kind);
+	__u32 kept = x.size > KS_XATTR_MAX ? KS_XATTR_MAX : x.size;
+
+	a->flags = PEEK(task->mm, mm_users.counter) > 1 ? KS_F_RACY : 0;
+	a->value_length = x.size;
+	bpf_probe_read_user_str(a->name, sizeof(a->name), xattr_name(task, regs, kind));
+	bpf_probe_read_user(a->value, bounded(kept, 2 * KS_XATTR_MAX), (const void *)x.value);
+}
+
+/* The time before shows only where the change time is set first: on file systems with fine change times. A stacked
+ * one copies the times when all is done: what counts is the file beneath, touched last. (Before that it may have
+ * been made, as a copy.) */
+static __always_inline void note_time_before(struct attribute *a, const struct inode *inode, __u32 depth)
+{
+	if (a->kind && depth > a->lowest)
+		return;
+	a->lowest = depth;
+	a->knows_before = PEEK(PEEK(PEEK(inode, i_sb), s_type), fs_flags) & FS_MGTIME;
+	a->before = inode_mtime(inode);
+}
+
+static __always_inline struct attribute *attribute_of_request(const struct io_kiocb *request)
+{
+	__u64 key = (__u64)request;
+	struct attribute *a = bpf_map_lookup_elem(&attribute_requests, &key);
+	const void *blank;
+	__u32 zero = 0;
+
+	if (a)
+		return a;
+	blank = bpf_map_lookup_elem(&blank_attribute, &zero);
+	if (!blank || bpf_map_update_elem(&attribute_requests, &key, blank, BPF_NOEXIST) < 0)
+		return NULL;
+	return bpf_map_lookup_elem(&attribute_requests, &key);
+}
+
+/* request: NULL if it is a system call. */
+static __always_inline void attribute_touched(struct task_struct *task, const struct io_kiocb *request,
+					      const struct inode *inode, __u8 kind)
+{
+	const struct super_block *sb = PEEK(inode, i_sb);
+	__u32 depth = PEEK(sb, s_stack_depth);
+	struct attribute *a;
+
+	if (PEEK(sb, s_magic) == PROC_SUPER_MAGIC || is_ignored(task))
+		return;
+	if (request)
+		a = attribute_of_request(request);
+	else
+		a = bpf_task_storage_get(&attributes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!a) {
+		count_missed();
+		return;
+	}
+	note_time_before(a, inode, depth);
+	if (!a->kind && request)
+		keep_xattr_of_request(a, request);
+	else if (!a->kind && sets_xattr(kind))
+		keep_xattr(a, task, (const void *)bpf_task_pt_regs(task), kind);
+	if (!a->kind || depth >= a->depth) {
+		a->depth = depth;
+		a->file.inode = (__u64)inode;
+		a->file.sb = (__u64)sb;
+		note_names(&a->file, inode);
+	}
+	a->kind = kind;
 }
 
 /* --- telling */
@@ -375,6 +542,10 @@ static __always_inline void touched_by_worker(struct task_struct *worker, const 
 	__u8 kind = request ? request_kind(request) : NO_OPERATION;
 	struct operation *op;
 
+	if (sets_xattr(kind)) {
+		attribute_touched(worker, request, inode, kind);
+		return;
+	}
 	if (!changes_names(kind))
 		return;
 	if (PEEK(request, flags) & REQUEST_CQE_SKIP) {
@@ -387,65 +558,6 @@ static __always_inline void touched_by_worker(struct task_struct *worker, const 
 		return;
 	op->kind = kind;
 	note(op, inode);
-}
-
-/* --- times and extended attributes: what they belong to shows by its change time too */
-
-struct attribute {
-	__u32 kind;
-	__u32 depth;    /* of the topmost file system that was touched, of which the file is */
-	__u32 lowest;   /* depth of the one at the bottom, which knows the time before */
-	__u32 knows_before;
-	struct moment before;
-	struct touched file;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct attribute);
-} attributes SEC(".maps");
-
-#define FS_MGTIME 64
-
-static __always_inline bool changes_attributes(__u8 kind)
-{
-	return kind == TIMES || kind == TIMESPECS;
-}
-
-/* The time before shows only where the change time is set first: on file systems with fine change times. A stacked
- * one copies the times when all is done: what counts is the file beneath, touched last. (Before that it may have
- * been made, as a copy.) */
-static __always_inline void note_time_before(struct attribute *a, const struct inode *inode, __u32 depth)
-{
-	if (a->kind && depth > a->lowest)
-		return;
-	a->lowest = depth;
-	a->knows_before = PEEK(PEEK(PEEK(inode, i_sb), s_type), fs_flags) & FS_MGTIME;
-	a->before = inode_mtime(inode);
-}
-
-static __always_inline void attribute_touched(struct task_struct *task, const struct inode *inode, __u8 kind)
-{
-	const struct super_block *sb = PEEK(inode, i_sb);
-	__u32 depth = PEEK(sb, s_stack_depth);
-	struct attribute *a;
-
-	if (PEEK(sb, s_magic) == PROC_SUPER_MAGIC || is_ignored(task))
-		return;
-	a = bpf_task_storage_get(&attributes, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!a) {
-		count_missed();
-		return;
-	}
-	note_time_before(a, inode, depth);
-	if (!a->kind || depth >= a->depth) {
-		a->depth = depth;
-		a->file.inode = (__u64)inode;
-		a->file.sb = (__u64)sb;
-		note_names(&a->file, inode);
-	}
-	a->kind = kind;
 }
 
 /* Every write to a file comes by here: most must leave soon. */
@@ -463,7 +575,7 @@ static __always_inline int touched(const struct inode *inode)
 	}
 	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
 	if (changes_attributes(kind)) {
-		attribute_touched(task, inode, kind);
+		attribute_touched(task, NULL, inode, kind);
 		return 0;
 	}
 	op = changes_names(kind) ? operation_of_task(task) : NULL;
@@ -771,31 +883,78 @@ static __always_inline bool has_other_time(const struct attribute *a, const stru
 	       (now.seconds != a->before.seconds || now.ns != a->before.ns);
 }
 
-/* Where the object of the call is to be found: behind the descriptor, or by the name that was in use. */
-static __always_inline bool attribute_place(const struct task_struct *task, const struct pt_regs *regs,
-					    const struct call *call, const struct attribute *a,
-					    struct place *place)
+static __always_inline bool attribute_place_by(const struct task_struct *task, const struct file *file,
+					       const void *user_path, const struct attribute *a,
+					       struct place *place)
 {
-	int fd = call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD;
-	const struct file *file = fd == AT_FDCWD ? NULL : file_of(task, fd);
-	struct mount_search by = { .sb = (const void *)a->file.sb };
+	struct mount_search by = { .sb = (const void *)a->file.sb, .user_path = user_path };
 
 	if (file && (__u64)PEEK(file, f_inode) == a->file.inode) {
 		place->dentry = PEEK(file, f_path.dentry);
 		place->mnt = PEEK(file, f_path.mnt);
 		return true;
 	}
-	if (!a->file.alias_count)
+	if (!a->file.alias_count) {
+		count_missed();
 		return false;
+	}
 	place->dentry = (const void *)a->file.aliases[0].dentry;
-	by.user_path = (const void *)argument(task, regs, call->at);
 	by.start = file ? PEEK(file, f_path.mnt) : task->fs->pwd.mnt;
 	find_mount(place, &by);
 	return true;
 }
 
-static __always_inline void attribute_changed(const struct task_struct *task, const struct pt_regs *regs,
-					      const struct call *call)
+static __always_inline void tell_xattr(const struct attribute *a, struct stream_event *e)
+{
+	e->inode = (const void *)a->file.inode;
+	e->name = a->name;
+	e->value = a->value;
+	e->value_length = a->value_length;
+	e->flags = a->flags;
+	stream_set(e);
+}
+
+/* Where the object of the call is to be found: behind the descriptor, or by the name that was in use. */
+static __always_inline bool attribute_place(const struct task_struct *task, const struct pt_regs *regs,
+					    const struct call *call, const struct attribute *a,
+					    struct place *place)
+{
+	int fd = call->beside ? (int)argument(task, regs, call->at - 1) : AT_FDCWD;
+	const void *user_path = (const void *)argument(task, regs, call->at);
+
+	if (call->kind == FXATTR) {
+		fd = argument(task, regs, 0);
+		user_path = NULL;
+	}
+	return attribute_place_by(task, fd == AT_FDCWD ? NULL : file_of(task, fd), user_path, a, place);
+}
+
+static __always_inline void xattr_set(const struct task_struct *task, const struct pt_regs *regs,
+				      const struct call *call)
+{
+	struct attribute *a = bpf_task_storage_get(&attributes, (void *)task, NULL, 0);
+	struct stream_event e = {};
+
+	if (a && a->kind && attribute_place(task, regs, call, a, &e.place))
+		tell_xattr(a, &e);
+}
+
+static __always_inline void request_set_xattr(const struct task_struct *task, const struct io_kiocb *request,
+					      __u8 kind, int result)
+{
+	__u64 key = (__u64)request;
+	struct attribute *a = bpf_map_lookup_elem(&attribute_requests, &key);
+	struct stream_event e = {};
+
+	if (!a)
+		return;
+	if (result >= 0 && attribute_place_by(task, kind == FXATTR ? PEEK(request, cmd.file) : NULL, NULL, a, &e.place))
+		tell_xattr(a, &e);
+	bpf_map_delete_elem(&attribute_requests, &key);
+}
+
+static __always_inline void times_set(const struct task_struct *task, const struct pt_regs *regs,
+				      const struct call *call)
 {
 	struct attribute *a = bpf_task_storage_get(&attributes, (void *)task, NULL, 0);
 	const struct inode *inode;
@@ -806,10 +965,8 @@ static __always_inline void attribute_changed(const struct task_struct *task, co
 	inode = (const void *)a->file.inode;
 	if (!asks_for_times(task, regs, call) && !has_other_time(a, inode))
 		return;
-	if (!attribute_place(task, regs, call, a, &e.place)) {
-		count_missed();
+	if (!attribute_place(task, regs, call, a, &e.place))
 		return;
-	}
 	e.inode = inode;
 	e.before = a->before;
 	e.what = a->knows_before ? KS_TIME_OBJECT_BEFORE : KS_TIME_OBJECT;
@@ -920,7 +1077,12 @@ static __always_inline void call_returned(const struct task_struct *task, const 
 		break;
 	case TIMES:
 	case TIMESPECS:
-		attribute_changed(task, regs, call);
+		times_set(task, regs, call);
+		break;
+	case XATTR:
+	case FXATTR:
+	case XATTRAT:
+		xattr_set(task, regs, call);
 		break;
 	case CLOCK:
 		clock_was_set();
@@ -1122,6 +1284,10 @@ int BPF_PROG(FILE_REQUEST__complete, struct io_ring_ctx *ring, const struct io_k
 	if (kind == NO_OPERATION)
 		return 0;
 	result = PEEK(request, cqe.res);
+	if (sets_xattr(kind)) {
+		request_set_xattr(task, request, kind, result);
+		return 0;
+	}
 	if (kind == BIND || kind == CONNECT) {
 		if (result >= 0 && !is_ignored(task))
 			request_named(request, kind == BIND);

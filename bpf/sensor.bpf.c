@@ -16,6 +16,10 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 
 #include "file_trace.bpf.c"
 
+#include "xattr.bpf.c"
+
+#include "module.bpf.c"
+
 #include "network.bpf.c"
 
 #include "dns.bpf.c"

@@ -190,6 +190,9 @@ struct io_rsrc_data {
 struct io_file_table { struct io_rsrc_data data; };
 struct io_ring_ctx { struct io_file_table file_table; };
 
+/* --- modules */
+struct module { char name[56]; };
+
 /* --- programs like ours */
 struct bpf_prog_aux { char name[16]; };
 struct bpf_prog {

@@ -110,6 +110,7 @@ struct ks_hdr {
 #define KS_ARGV_MAX   16384
 #define KS_DNS_MAX    4096  /* of a packet's payload; a power of two */
 #define KS_DNS_PORTS  8     /* ports of name servers that can be watched */
+#define KS_XATTR_MAX  1024  /* of the value of an extended attribute: longer ones are not shown */
 #define KS_RECORD_MAX 32768 /* largest record, texts included */
 
 enum ks_record {

@@ -40,7 +40,7 @@ class Imagined:
         names = set(re.findall(r'\$(\w+)', ' '.join(e.times + str(e.fields) for e in behaviour.expected)))
         self.lines = {name: str(1000 + i) for i, name in enumerate(sorted(names))}
         self.lines.update(self='1', work='/work', image='/image', many='3', possible='1',
-                          block='1', written='1', memory='1', times='2', long='/work/' + 'd' * 3000)
+                          block='1', written='1', memory='1', times='2', at='1', exact='1', emulated='1', long='/work/' + 'd' * 3000)
         self.events = []
         book = self.ledger(behaviour.name)
         for expectation in behaviour.expected:
@@ -55,7 +55,7 @@ class Imagined:
             return name, 'other than ' + value
         if how == '=':
             return name, book.expand(value)
-        like = {'ProcessId': '1', 'TargetFilename': '/work/' + 'd' * 4000 + '/the-end',
+        like = {'Hash': 'Unknown', 'Contents': 'x' * 1023, 'ProcessId': '1', 'TargetFilename': '/work/' + 'd' * 4000 + '/the-end',
                 'CreationUtcTime': '2026-11-24 03:14:17.123', 'Hashes': book.expand(value).removesuffix('.*'),
                 'QueryResults': '::ffff:192.0.2.1;' * 200}
         return name, like[name]

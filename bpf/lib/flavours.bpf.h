@@ -38,6 +38,17 @@ struct btrfs_inode___since_6_9 { __u64 i_otime_sec; __u32 i_otime_nsec; };
 struct ovl_inode { struct inode vfs_inode; struct dentry *__upperdentry; };
 
 struct backing_file___since_6_8 { struct file file; struct path user_path; };
+/* From 6.13 on; the same under another name before. */
+struct xattr_name { char name[256]; };
+struct kernel_xattr_ctx {
+	void *kvalue;
+	unsigned long size;
+	struct xattr_name *kname;
+};
+struct io_xattr { struct kernel_xattr_ctx ctx; };
+
+/* Where modules may be signed. */
+struct module___signed { bool sig_ok; };
 
 struct dentry___since_6_8 { struct hlist_head d_children; struct hlist_node d_sib; };
 

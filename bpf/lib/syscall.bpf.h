@@ -21,6 +21,9 @@ enum operation_kind {
 	SOCKETCALL,
 	TIMES,     /* `at`: the path; what the next argument points to are times */
 	TIMESPECS, /* the same; it may say "now" and "leave it" too */
+	XATTR,   /* `at`: the path; then name, value, size */
+	FXATTR,  /* the same with a descriptor */
+	XATTRAT, /* `at`: the path; then flags, name, and what points to value and size */
 	CLOCK,
 	BPF,
 	MAP,     /* `at`: the argument that holds the protection */
@@ -48,6 +51,8 @@ static const volatile struct call native_calls[CALLS] = {
 	[49] = ROW(BIND, 0, 0),    [42] = ROW(CONNECT, 0, 0),
 	[132] = ROW(TIMES, 0, 0),  [235] = ROW(TIMES, 0, 0),  [261] = ROW(TIMES, 1, 1),
 	[280] = ROW(TIMESPECS, 1, 1),
+	[188] = ROW(XATTR, 0, 0),  [189] = ROW(XATTR, 0, 0),  [190] = ROW(FXATTR, 0, 0),
+	[463] = ROW(XATTRAT, 1, 1),
 	[164] = ROW(CLOCK, 0, 0),  [227] = ROW(CLOCK, 0, 0),  [159] = ROW(CLOCK, 0, 0),
 	[305] = ROW(CLOCK, 0, 0),
 	[321] = ROW(BPF, 0, 0),
@@ -64,6 +69,8 @@ static const volatile struct call compat_calls[CALLS] = {
 	[364] = ROW(ACCEPT, 0, 0), [102] = ROW(SOCKETCALL, 0, 0),
 	[361] = ROW(BIND, 0, 0),   [362] = ROW(CONNECT, 0, 0),
 	[30] = ROW(TIMES, 0, 0),   [271] = ROW(TIMES, 0, 0),  [299] = ROW(TIMES, 1, 1),
+	[226] = ROW(XATTR, 0, 0),  [227] = ROW(XATTR, 0, 0),  [228] = ROW(FXATTR, 0, 0),
+	[463] = ROW(XATTRAT, 1, 1),
 	[320] = ROW(TIMESPECS, 1, 1), [412] = ROW(TIMESPECS, 1, 1),
 	[79] = ROW(CLOCK, 0, 0),   [264] = ROW(CLOCK, 0, 0),  [404] = ROW(CLOCK, 0, 0),
 	[124] = ROW(CLOCK, 0, 0),  [343] = ROW(CLOCK, 0, 0),  [405] = ROW(CLOCK, 0, 0),
@@ -74,15 +81,15 @@ static const volatile struct call compat_calls[CALLS] = {
 
 /* The kind alone of both tables, so that what nobody watches costs one look. */
 static const volatile __u8 watched_calls[CALLS] = {
-	[321] = 1, [357] = 1,
-	[2] = 1, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1, [30] = 1, [38] = 1, [42] = 1,
-	[43] = 1, [49] = 1, [79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1, [102] = 1, [124] = 1,
-	[132] = 1, [133] = 1, [159] = 1, [164] = 1, [227] = 1, [235] = 1, [257] = 1, [259] = 1,
-	[261] = 1, [263] = 1, [264] = 1, [265] = 1, [271] = 1, [280] = 1, [288] = 1, [295] = 1,
-	[297] = 1, [299] = 1, [301] = 1, [302] = 1, [303] = 1, [304] = 1, [305] = 1, [316] = 1,
-	[320] = 1, [342] = 1, [343] = 1, [353] = 1, [361] = 1, [362] = 1, [364] = 1, [404] = 1,
-	[405] = 1, [412] = 1, [437] = 1,
-	[90] = 1, [125] = 1, [192] = 1, [329] = 1, [380] = 1, [397] = 1,
+	[2] = 1, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1, [30] = 1, [38] = 1,
+	[42] = 1, [43] = 1, [49] = 1, [79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1,
+	[90] = 1, [102] = 1, [124] = 1, [125] = 1, [132] = 1, [133] = 1, [159] = 1, [164] = 1,
+	[188] = 1, [189] = 1, [190] = 1, [192] = 1, [226] = 1, [227] = 1, [228] = 1, [235] = 1,
+	[257] = 1, [259] = 1, [261] = 1, [263] = 1, [264] = 1, [265] = 1, [271] = 1, [280] = 1,
+	[288] = 1, [295] = 1, [297] = 1, [299] = 1, [301] = 1, [302] = 1, [303] = 1, [304] = 1,
+	[305] = 1, [316] = 1, [320] = 1, [321] = 1, [329] = 1, [342] = 1, [343] = 1, [353] = 1,
+	[357] = 1, [361] = 1, [362] = 1, [364] = 1, [380] = 1, [397] = 1, [404] = 1, [405] = 1,
+	[412] = 1, [437] = 1, [463] = 1,
 };
 
 #define X32_BIT 0x40000000

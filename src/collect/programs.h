@@ -21,7 +21,7 @@ _Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define FILES       (BIT(KS_FILE_CREATE) | BIT(KS_FILE_DELETE_DETECTED))
 #define PIPES       (BIT(KS_PIPE_CREATE) | BIT(KS_PIPE_CONNECT))
 #define SPECIAL     (BIT(KS_RAW_ACCESS) | PIPES)
-#define TOUCHING    (FILES | BIT(KS_FILE_TIME) | BIT(KS_PIPE_CREATE))
+#define TOUCHING    (FILES | BIT(KS_FILE_TIME) | BIT(KS_FILE_STREAM) | BIT(KS_PIPE_CREATE))
 
 /* In the order in which they are attached: processes first, so that no event comes of an unknown one. Between
  * those that tell who is born and all others, the first snapshot is taken (sensor_attach). */
@@ -32,9 +32,10 @@ static const struct program_row program_rows[] = {
 	{ "PROCESS_TERMINATE__tp", EVERYWHERE, BPF_TRACE_RAW_TP, 0 },
 	/* What notes comes after what forgets. */
 	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
-	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_EBPF) | BIT(KS_NETWORK_CONNECT) |
+	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_FILE_STREAM) | BIT(KS_EBPF) | BIT(KS_NETWORK_CONNECT) |
 		  BIT(KS_IMAGE_LOAD) },
-	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, FILES | SPECIAL },
+	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
+	  FILES | SPECIAL | BIT(KS_FILE_STREAM) },
 	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
@@ -58,6 +59,11 @@ static const struct program_row program_rows[] = {
 	{ "FILE_TIME__adjust_done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_TIME) },
 	{ "FILE_TIME__adjust_intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_TIME) },
 	{ "FILE_TIME__clock_asked", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_FILE_TIME) },
+	{ "FILE_STREAM__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_STREAM) },
+	{ "FILE_STREAM__intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_STREAM) },
+	{ "FILE_STREAM__acl_done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_FILE_STREAM) },
+	{ "FILE_STREAM__acl_intent", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_FILE_STREAM) },
+	{ "DRIVER_LOAD__tp", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_DRIVER_LOAD) },
 	{ "EBPF__done", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_EBPF) },
 	{ "PIPE_CREATE__bind", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CREATE) },
 	{ "PIPE_CONNECT__stream", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PIPE_CONNECT) },
@@ -110,6 +116,9 @@ static const struct {
 	{ KS_PIPE_CREATE, "CALL__exit", "tracepoint of system call exit (no FIFO)" },
 	{ KS_PIPE_CONNECT, "PIPE_CONNECT__stream", "function exits of open and unix connect" },
 	{ KS_PIPE_CONNECT, "CALL__exit", "tracepoint of system call exit" },
+	{ KS_FILE_STREAM, "FILE_STREAM__done", "function exits of vfs_setxattr and vfs_set_acl" },
+	{ KS_FILE_STREAM, "FILE_TOUCH__set", "tracepoints of system call exit and inode change time" },
+	{ KS_DRIVER_LOAD, "DRIVER_LOAD__tp", "tracepoint module_load" },
 	{ KS_EBPF, "EBPF__done", "function exit of bpf" },
 	{ KS_EBPF, "CALL__exit", "tracepoint of system call exit" },
 	{ KS_FILE_EXE_DETECTED, NULL, "fanotify: what was written and is closed" },

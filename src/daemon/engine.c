@@ -134,6 +134,15 @@ static int want_cmdline(void *context, uint32_t tgid, uint64_t start_ns)
 	return may_ask(g) ? answered(g, ask_cmdline(g->start->ask, tgid, start_ns)) : -EAGAIN;
 }
 
+static int want_content(void *context, const struct ks_who *who, const struct ks_file_id *id, const char *path,
+			size_t length)
+{
+	struct engine *g = context;
+
+	return may_ask(g) ? answered(g, ask_content(g->start->ask, who->tgid, who->start_ns, id, path, length)) :
+			    -EAGAIN;
+}
+
 static int want_passwd(void *context)
 {
 	struct engine *g = context;
@@ -1056,7 +1065,7 @@ static int prepare(struct engine *g, struct err *e)
 		.full_capabilities = own_capabilities(),
 		.ask = { g, want_exe, want_mapped, want_library, want_cmdline, want_passwd, want_services,
 			 want_watch, collect_pins, catch_up, want_packages, want_host_name, want_login,
-			 want_package_state },
+			 want_package_state, want_content },
 	};
 	struct dns_sink lookups = { g, take_lookup };
 	struct rlimit files = { FILES_MAX, FILES_MAX };

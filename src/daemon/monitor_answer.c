@@ -57,6 +57,15 @@ static int answer_CMDLINE(struct monitor *m, const struct message *request, unio
 				 "cmdline");
 }
 
+static int answer_CONTENT(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const struct body_content *file = &request->body.content;
+
+	(void)m;
+	(void)body;
+	return named_file_open(file->process.tgid, file->process.start_ns, file->path, file->dev, file->ino);
+}
+
 static int answer_SNAPSHOT(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	struct err e;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,11 +45,12 @@ static int has_started_at(int folder, uint64_t start_ns)
 	return ticks == start_ns / TICK_NS ? 0 : -ESRCH;
 }
 
-int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name)
+/* The folder of this process, or -errno. */
+static int process_folder(uint32_t tgid, uint64_t start_ns)
 {
 	char path[32];
 	OWNED_FD folder = -1;
-	int r, fd;
+	int r;
 
 	/* The folder's descriptor stays with the process it was opened for, so one check is enough: when
 	 * that process ends, everything below is ESRCH, whoever gets its number. */
@@ -57,9 +59,16 @@ int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name)
 	if (folder < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	r = has_started_at(folder, start_ns);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : MOVE_FD(folder);
+}
 
+int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name)
+{
+	OWNED_FD folder = process_folder(tgid, start_ns);
+	int fd;
+
+	if (folder < 0)
+		return folder;
 	fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
 }
@@ -94,5 +103,53 @@ int cached_file_open(int found)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* --- a file by its path, which a stranger may have replaced by anything */
+
+static int open_cached(int root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return root < 0 ? root : (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+/* Asks no server behind a file system. */
+static bool is_file(int fd, uint32_t dev, uint64_t ino)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) == 0 &&
+	       S_ISREG(st.stx_mode) && st.stx_ino == ino && st.stx_dev_major == dev >> 20 &&
+	       st.stx_dev_minor == (dev & 0xfffff);
+}
+
+int named_file_open(uint32_t tgid, uint64_t start_ns, const char *path, uint32_t dev, uint64_t ino)
+{
+	OWNED_FD folder = process_folder(tgid, start_ns);
+	OWNED_FD root = folder < 0 ? -1 : openat(folder, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	OWNED_FD own = -1;
+	OWNED_FD file = -1;
+	char link[40];
+	int fd;
+
+	if (path[0] != '/')
+		return -EINVAL;
+	file = open_cached(root, path + 1);
+	if (file < 0 || !is_file(file, dev, ino)) { /* it ended, or has another root than its namespace */
+		own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd_drop(&file);
+		file = open_cached(own, path + 1);
+	}
+	if (file < 0)
+		return -errno;
+	if (!is_file(file, dev, ino))
+		return -ESTALE;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

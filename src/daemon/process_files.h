@@ -7,6 +7,11 @@
  * that process is no more. start_ns: CLOCK_BOOTTIME of its start. */
 int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name);
 
+/* The regular file of this number on this device (12 bits major, 20 bits minor), read-only: a descriptor or -errno.
+ * Found by the path the kernel gave it, in the root of that process or else in our own; nothing is waited for on the
+ * way: of names that are not in the kernel's cache it is -EAGAIN. -ESTALE: another file is there by now. */
+int named_file_open(uint32_t tgid, uint64_t start_ns, const char *path, uint32_t dev, uint64_t ino);
+
 /* The start time out of /proc/PID/stat, in 1/100 s since boot. 0 or -EBADMSG. Pure. */
 int stat_start_ticks(const char *stat, uint64_t *ticks);
 

@@ -17,6 +17,10 @@ int ask_mapped(int channel, uint32_t tgid, uint64_t start_ns, uint64_t from, uin
 /* A file that was told of in an event 7, by its path (length bytes, at most KS_PATH_MAX). */
 int ask_library(int channel, const char *path, size_t length);
 int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns); /* its /proc/PID/cmdline */
+struct ks_file_id;
+/* A file that this process knows by this path (length bytes). */
+int ask_content(int channel, uint32_t tgid, uint64_t start_ns, const struct ks_file_id *id, const char *path,
+		size_t length);
 int ask_snapshot(int channel);                                  /* sensor_snapshot() */
 int ask_passwd(int channel);                                    /* /etc/passwd */
 int ask_services(int channel);                                  /* /etc/services */

@@ -13,6 +13,8 @@
 #define PACKAGES_REST_NS 3000000000u /* between two looks at a database that keeps changing */
 #define PIN_NS      10000000000u /* a pinned file that no exec has claimed was a script or a loader */
 #define TICK_NS     10000000u    /* the longest tick of a kernel, HZ = 100 */
+/* Whoever sets attributes on a large file again and again must not keep us from all else. */
+#define READ_EACH_TICK (64u << 20)
 #define COMMAND_MAX KS_ARGV_MAX  /* of a snapshot row, as for an exec */
 
 int enrich_new(const struct enrich_options *o, struct enrich **ret, struct err *e)
@@ -233,6 +235,9 @@ void enrich_tick(struct enrich *en, uint64_t boot_ns, uint64_t utc_offset_ns)
 {
 	en->now_ns = boot_ns;
 	en->utc_offset_ns = utc_offset_ns;
+	en->may_read += READ_EACH_TICK;
+	if (en->may_read > FILE_READ_MAX)
+		en->may_read = FILE_READ_MAX;
 	if (users_changed(en))
 		users_reload(en);
 	packages_refresh(en);

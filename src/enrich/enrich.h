@@ -38,6 +38,9 @@ struct enrich_ask {
 	bool (*login)(void *context, uint32_t session_id, uint32_t login_uid);
 	/* The state of the package database, to notice that it changed: a descriptor, or negative. */
 	int (*package_state)(void *context);
+	/* A regular file that this process knows by this path, if it is still that one. */
+	int (*content)(void *context, const struct ks_who *who, const struct ks_file_id *id, const char *path,
+		       size_t length);
 };
 
 struct enrich_options {

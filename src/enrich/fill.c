@@ -594,6 +594,169 @@ static void fill_pipe_connected(const struct filling *f, struct value *v)
 	set_string(v, "ConnectPipe");
 }
 
+/* --- files that are not executed: events 6 and 15 */
+
+/* A descriptor of the file, or negative. */
+static int content_of(const struct filling *f, const struct ks_file_id *id, struct ks_text path)
+{
+	const struct enrich_ask *ask = &f->en->o.ask;
+
+	if (file_can_hang(id) || path.len == 0 || f->rec->flags & (KS_F_PATH_CUT | KS_F_NO_PATH) ||
+	    id->size > f->en->may_read || !ask->content)
+		return -1;
+	f->en->may_read -= id->size;
+	return ask->content(ask->context, &f->rec->who, id, (const char *)f->rec + path.off, path.len);
+}
+
+/* --- event 15 */
+
+static const struct ks_rec_FILE_STREAM *stream_of(const struct filling *f)
+{
+	return (const struct ks_rec_FILE_STREAM *)f->rec;
+}
+
+/* Path, colon, name, each byte in the written form. */
+static void fill_stream_name(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_STREAM *rec = stream_of(f);
+	static char whole[KS_PATH_MAX + 1 + 256];
+	size_t n = rec->path.len < KS_PATH_MAX ? rec->path.len : KS_PATH_MAX;
+	size_t name = rec->name.len < 255 ? rec->name.len : 255;
+
+	memcpy(whole, (const char *)rec + rec->path.off, n);
+	whole[n++] = ':';
+	memcpy(whole + n, (const char *)rec + rec->name.off, name);
+	fill_bytes(f, whole, n + name, v);
+}
+
+static void fill_stream_birth(const struct filling *f, struct value *v)
+{
+	if (stream_of(f)->birth_ns)
+		set_utc(f, stream_of(f)->birth_ns, v);
+	else
+		set_dash(v);
+}
+
+static void fill_stream_hash(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_STREAM *rec = stream_of(f);
+	const char *text = hashes_of_known(f->en->hashes, &rec->file, rec->hdr.who.tgid, f->utc_ns);
+	int file;
+
+	if (text)
+		return set_string(v, text);
+	file = content_of(f, &rec->file, rec->path);
+	if (file >= 0) {
+		text = hashes_of_fd(f->en->hashes, file, &rec->file, f->utc_ns);
+		close(file);
+	}
+	set_string(v, text ? text : "Unknown");
+}
+
+/* Text: characters only, none of which controls a terminal; a NUL may end it. */
+static bool is_plain(const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		uint32_t c;
+		unsigned length = text_utf8(bytes + i, n - i, &c);
+
+		if (!length || c == 0x7f || (c < 0x20 && c != '\t' && c != '\n' && c != '\r'))
+			return false;
+		i += length;
+	}
+	return n > 0;
+}
+
+static void fill_stream_contents(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_FILE_STREAM *rec = stream_of(f);
+	const uint8_t *bytes = (const uint8_t *)rec + rec->value.off;
+	size_t n = rec->value.len;
+
+	if (rec->value_length >= KS_XATTR_MAX || n != rec->value_length)
+		return set_dash(v);
+	if (n > 0 && bytes[n - 1] == 0)
+		n--;
+	if (is_plain(bytes, n))
+		fill_bytes(f, bytes, n, v);
+	else
+		set_dash(v);
+}
+
+/* --- event 6 */
+
+static const struct ks_rec_DRIVER_LOAD *module_of(const struct filling *f)
+{
+	return (const struct ks_rec_DRIVER_LOAD *)f->rec;
+}
+
+static void read_module(const struct filling *f, struct module_facts *m)
+{
+	const struct ks_rec_DRIVER_LOAD *rec = module_of(f);
+	int file = content_of(f, &rec->file, rec->path);
+	const char *text;
+
+	if (file < 0)
+		return;
+	text = hashes_of_fd(f->en->hashes, file, &rec->file, f->utc_ns);
+	if (text)
+		snprintf(m->hashes, sizeof(m->hashes), "%s", text);
+	m->is_signed = signature_of_file(file, m->signer) > 0;
+	close(file);
+}
+
+/* Its file is read once for all fields. */
+static const struct module_facts *facts_of(const struct filling *f)
+{
+	struct module_facts *m = &f->en->module;
+
+	if (m->seq == f->rec->seq && m->cpu == f->rec->cpu && m->hashes[0])
+		return m;
+	*m = (struct module_facts){ f->rec->seq, f->rec->cpu, 0, "-", "-" };
+	read_module(f, m);
+	/* Compressed, or from memory: the kernel has seen what we cannot. */
+	if (module_of(f)->verified)
+		m->is_signed = 1;
+	return m;
+}
+
+static void fill_module_image(const struct filling *f, struct value *v)
+{
+	const struct ks_rec_DRIVER_LOAD *rec = module_of(f);
+	char name[64];
+	int n;
+
+	if (rec->path.len)
+		return fill_bytes(f, (const char *)rec + rec->path.off, rec->path.len, v);
+	n = snprintf(name, sizeof(name), "[%.*s]", rec->name.len < 60 ? rec->name.len : 60,
+		     (const char *)rec + rec->name.off);
+	fill_bytes(f, name, (size_t)n, v);
+}
+
+static void fill_module_hashes(const struct filling *f, struct value *v)
+{
+	set_string(v, facts_of(f)->hashes);
+}
+
+static void fill_module_signed(const struct filling *f, struct value *v)
+{
+	set_string(v, facts_of(f)->is_signed ? "true" : "false");
+}
+
+static void fill_module_signature(const struct filling *f, struct value *v)
+{
+	const char *signer = facts_of(f)->signer;
+
+	fill_bytes(f, signer, strlen(signer), v);
+}
+
+/* A wrong digest never gets this far: the kernel refuses it. What it lets in unverified is unsigned, or signed with a
+ * key that nobody here knows. */
+static void fill_module_signature_status(const struct filling *f, struct value *v)
+{
+	set_string(v, module_of(f)->verified ? "Valid" : "Unavailable");
+}
+
 /* --- event 100 */
 
 static void fill_bpf_command(const struct filling *f, struct value *v)

@@ -7,6 +7,16 @@
 #include "logins.h"
 #include "names.h"
 #include "packages.h"
+#include "signature.h"
+
+/* What its file tells of the kernel module that was loaded last. */
+struct module_facts {
+	uint64_t seq; /* of the record it belongs to, on this CPU */
+	uint32_t cpu;
+	int is_signed;
+	char signer[SIGNER_MAX];
+	char hashes[HASH_TEXT_MAX];
+};
 
 struct enrich {
 	struct enrich_options o;
@@ -26,6 +36,8 @@ struct enrich {
 	uint64_t now_ns; /* CLOCK_BOOTTIME of the latest tick */
 	uint64_t utc_offset_ns;
 	struct enrich_tally tally;
+	uint64_t may_read; /* so many bytes of files may be hashed that anybody can have hashed as he likes */
+	struct module_facts module;
 };
 
 /* The file that a record is about, for all fields that tell of it; looked at once. */
@@ -35,6 +47,8 @@ struct file_known {
 	struct package package; /* name NULL: no package shipped these bytes under this path */
 	const char *original;   /* NULL: no package shipped these bytes */
 };
+
+#define FILE_READ_MAX (256u << 20) /* larger ones of these are not read */
 
 /* One record on its way to an event. */
 struct filling {

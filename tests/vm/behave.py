@@ -54,7 +54,8 @@ class Expectation:
         if self.FIELD.sub('', rest):
             raise ValueError(f'not understood in "{line}": {self.FIELD.sub("", rest)}')
         named = {name for name, _, _ in self.fields}
-        self.fields += [field for field in self.DEFAULTS if field[0] not in named]
+        if self.id != 6:  # which has no process
+            self.fields += [field for field in self.DEFAULTS if field[0] not in named]
 
     def count(self, ledger):
         return int(ledger.expand(self.times))
@@ -132,10 +133,12 @@ class Ledger:
 
     def concerns(self, event):
         """Whether a record is of this behaviour's doing, or about its files."""
+        if event.id == 6:
+            return True
         if str(event.data.get('ProcessId')) in self.lines['pid'] + self.lines['children']:
             return True
         return any(str(event.data.get(field, '')).startswith(self.lines['work'][-1] + '/')
-                   for field in ('TargetFilename', 'PipeName', 'Device'))
+                   for field in ('TargetFilename', 'PipeName', 'Device', 'ImageLoaded'))
 
 
 class Recording:
@@ -326,6 +329,7 @@ def record_in_guest(scratch, name, option):
     guest.copy(os.path.join(HERE, 'record.sh'), '/record.sh')
     guest.copy(RULES, '/rules.xml')
     guest.copy_program(KONSEKI, '/usr/bin/konseki')
+    guest.add('/usr/lib/dummy.ko', vm.kernel(name).module('dummy'))
     for program in os.listdir(programs):
         guest.copy(os.path.join(programs, program), '/usr/lib/behaviours/' + program)
     outcome = vm.boot(vm.kernel(name), guest, seconds=900, append=option)
