@@ -25,6 +25,8 @@
 #include "../enrich/hash.h"
 #include "../rules/ruleset.h"
 #include "content.h"
+#include "../help/settings.h"
+#include "changes.h"
 #include "helped.h"
 #include "privilege.h"
 #include "request.h"
@@ -40,6 +42,7 @@
 #define ARCHIVED_FILE_MAX (1u << 30) /* larger ones take longer than everything else can wait */
 #define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
 #define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
+#define FOLDERS_NS  (30u * (uint64_t)SECOND_NS) /* between two looks for new folders of settings */
 #define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */
 
 /* Text of one record in the written form (four bytes for one at worst) and of its parent. */
@@ -58,6 +61,10 @@ struct engine {
 	struct engine_tally *kept;  /* in the memory that outlives us */
 	struct exec_watch_reader exec_watch, write_watch;
 	struct helped helped;
+	struct changes *changes;
+	struct exec_watch_reader folder_watch;
+	bool settings_wanted; /* events 12 and 13 of files */
+	uint64_t folders_marked_ns, settings_lost;
 	bool holding; /* the record at the head of the rings waits for an answer of the helper */
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
 	unsigned depth;
@@ -314,6 +321,26 @@ static void drain_written(struct engine *g, unsigned max);
 static void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec);
 static void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec);
 
+/* A setting that is a file has changed, as the helper says: a record that is produced here. */
+static void take_derived(void *context, const struct ks_hdr *rec);
+
+static void note_settings(struct engine *g, const struct ks_hdr *rec)
+{
+	const struct changes_out out = { g, take_derived };
+	const struct ks_rec_FILE_CREATE *create = (const void *)rec;
+	const struct ks_rec_FILE_DELETE_DETECTED *gone = (const void *)rec;
+	struct ks_text path = rec->type == KS_FILE_CREATE ? create->TargetFilename : gone->TargetFilename;
+
+	if (!g->settings_wanted || !settings_is_watched(record_text(rec, path), path.len))
+		return;
+	/* What is written is told when it is closed; what gets its name as a whole is told now. */
+	if (rec->type == KS_FILE_DELETE_DETECTED && gone->how == KS_HOW_UNLINK)
+		changes_deleted(g->changes, record_text(rec, path), path.len, &rec->who, rec->time_ns, &out);
+	else if (rec->type == KS_FILE_CREATE && (create->how == KS_HOW_RENAME || create->how == KS_HOW_LINK) &&
+		 !changes_touched_take(g->changes, -1, record_text(rec, path), path.len, &rec->who, rec->time_ns))
+		g->settings_lost++;
+}
+
 static void take_record(struct engine *g, const struct ks_hdr *rec)
 {
 	struct arena *arena = &g->arenas[g->depth];
@@ -349,6 +376,16 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		g->tally.filtered[rec->type]++;
 	else
 		judge(g, &ev, arena);
+	if (rec->type == KS_FILE_CREATE || rec->type == KS_FILE_DELETE_DETECTED)
+		note_settings(g, rec);
+}
+
+static void take_derived(void *context, const struct ks_hdr *rec)
+{
+	struct engine *g = context;
+
+	g->tally.made[rec->type]++;
+	take_record(g, rec);
 }
 
 /* A look-up of a name has come to its end. */
@@ -768,6 +805,12 @@ static void declare_disk(struct engine *g)
 
 /* --- orders */
 
+static bool settings_wanted(const struct ruleset *rules)
+{
+	return ruleset_wants(rules, event_type_by_record(KS_CONFIG_KEY)) ||
+	       ruleset_wants(rules, event_type_by_record(KS_CONFIG_VALUE));
+}
+
 static bool record_wanted(const struct ruleset *rules, unsigned record)
 {
 	const struct event_type *type = event_type_by_record(record);
@@ -775,7 +818,30 @@ static bool record_wanted(const struct ruleset *rules, unsigned record)
 	/* Processes are always needed: every other event names one. */
 	if (!type || record == KS_PROCESS_CREATE || record == KS_PROCESS_TERMINATE)
 		return true;
+	/* Settings that are files come and go as files. */
+	if ((record == KS_FILE_CREATE || record == KS_FILE_DELETE_DETECTED) && settings_wanted(rules))
+		return true;
 	return !type->later && ruleset_wants(rules, type);
+}
+
+static void mark_folders(struct engine *g)
+{
+	g->folders_marked_ns = g->now_ns;
+	if (may_ask(g))
+		answered(g, ask_folders(g->start->ask, g->settings_wanted));
+}
+
+/* Begins or ends to look at settings that are files. */
+static void want_settings(struct engine *g)
+{
+	bool before = g->settings_wanted;
+
+	g->settings_wanted = settings_wanted(g->rules) && g->folder_watch.watch >= 0;
+	if (g->settings_wanted == before)
+		return;
+	mark_folders(g);
+	if (g->settings_wanted)
+		helped_survey(&g->helped, g->now_ns);
 }
 
 static void want_what_rules_can_keep(struct engine *g)
@@ -850,6 +916,7 @@ static void configure(struct engine *g, const struct order *o)
 		log_own(g, 16, (const char *const[]){ o->name, hash });
 	/* Answered only then: who changed the rules may rely on what they ask for being seen. */
 	want_what_rules_can_keep(g);
+	want_settings(g);
 	if (first && g->announce)
 		log_state_change(g, "Started");
 	order_answer(g->start->orders, 0, "");
@@ -879,7 +946,7 @@ static void report(struct engine *g)
 	r.missed = t.missed + lookups.crowded + lookups.broken;
 	r.hashes_missing = completed.hashes_missing;
 	r.processes = completed.processes;
-	r.late = completed.late;
+	r.late = completed.late + g->settings_lost;
 	log_state_get(g->log, &r.log);
 	if (g->rules)
 		snprintf(r.schema_version, sizeof(r.schema_version), "%s",
@@ -899,6 +966,25 @@ static void commit(struct engine *g, bool sync)
 	/* The disk may take long; by now the next engine would find everything in its place. */
 	if (sync)
 		log_flush(g->log, true);
+}
+
+static void read_folder_watch(struct engine *g)
+{
+	uint32_t tgid;
+	int file, r;
+
+	while (g->settings_wanted && (r = exec_watch_next(&g->folder_watch, &file, &tgid)) != 0) {
+		struct ks_who who;
+
+		if (r == -EOVERFLOW)
+			g->settings_lost++;
+		if (r < 0)
+			return;
+		/* Whoever it was, its birth was put into the ring before. */
+		who = enrich_who(g->enrich, tgid);
+		if (!changes_touched_take(g->changes, file, NULL, 0, &who, g->now_ns))
+			g->settings_lost++;
+	}
 }
 
 /* The rings are where the held record and all behind it wait: not for long, and not when they fill. */
@@ -993,6 +1079,8 @@ static void tick(struct engine *g)
 	enrich_tick(g->enrich, g->now_ns, offset);
 	if (g->rules)
 		dns_tick(g->dns, g->now_ns);
+	if (g->settings_wanted && g->now_ns - g->folders_marked_ns > FOLDERS_NS)
+		mark_folders(g);
 	declare_losses(g);
 	declare_disk(g);
 	pins_sweep(g->now_ns > PIN_REST_NS ? g->now_ns - PIN_REST_NS : 0);
@@ -1024,11 +1112,12 @@ static void run(struct engine *g)
 		collect_pins(g);
 		if (second)
 			tick(g);
-		helped_read(&g->helped, g->enrich, g->now_ns);
 		if (g->rules) {
 			drain(g, BATCH);
 			drain_written(g, BATCH);
+			read_folder_watch(g);
 		}
+		helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived }, g->now_ns);
 		commit(g, second);
 		obey(g);
 		if (!g->stopping && (g->holding || !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules)))
@@ -1052,9 +1141,10 @@ static void lose_what_waited(struct engine *g)
 {
 	struct engine_tally *t = &g->tally;
 
-	for (unsigned i = 1; i < KS_RECORD_COUNT; i++)
-		if (t->made[i])
-			t->refused[i] = t->made[i] - t->logged[i] - t->filtered[i];
+	/* Settings wait for nothing: what is made of them is judged at once. */
+	if (t->made[KS_DNS_QUERY])
+		t->refused[KS_DNS_QUERY] =
+			t->made[KS_DNS_QUERY] - t->logged[KS_DNS_QUERY] - t->filtered[KS_DNS_QUERY];
 }
 
 static int prepare(struct engine *g, struct err *e)
@@ -1081,6 +1171,10 @@ static int prepare(struct engine *g, struct err *e)
 	helped_init(&g->helped, s->help);
 	g->exec_watch.watch = s->exec_watch;
 	g->write_watch.watch = s->write_watch;
+	g->folder_watch.watch = s->folder_watch;
+	g->changes = changes_new();
+	if (!g->changes)
+		return err_set(e, ENOMEM, "settings");
 	g->kept = mmap(NULL, ENGINE_MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->memory, 0);
 	if (g->kept == MAP_FAILED)
 		return err_set(e, errno, "mapping the memory of engines");
@@ -1105,6 +1199,7 @@ static void done(struct engine *g)
 	log_free(g->log);
 	enrich_free(g->enrich);
 	dns_free(g->dns);
+	changes_free(g->changes);
 	hashes_free(g->hashes);
 	ruleset_free(g->rules);
 	rings_free(g->rings);

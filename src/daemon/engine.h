@@ -9,7 +9,7 @@
 #include "../base/err.h"
 #include "../log/log.h"
 
-#define HELP_LANES 6u /* sockets at which questions to a helper wait (helper.h) */
+#define HELP_LANES 8u /* sockets at which questions to a helper wait (helper.h) */
 
 /* What the supervisor hands over; the descriptors belong to the engine from then on. */
 struct engine_start {
@@ -20,6 +20,7 @@ struct engine_start {
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
 	int write_watch; /* the same for FAN_CLOSE_WRITE; -1: none */
+	int folder_watch; /* fanotify group, descriptor mode, FAN_CLOSE_WRITE in folders of settings; -1: none */
 	int log;        /* the .evtx file, read-write */
 	uint64_t log_size_max;
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "helped.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SECOND_NS 1000000000ull
@@ -24,7 +25,8 @@ static bool ask(struct helped *h, const struct message *question, uint64_t now_n
 {
 	struct helped_lane *lane = free_lane(h, question->head.kind);
 
-	if (!lane || message_send(lane->fd, question->head.kind, ++h->number, &question->body, NULL, 0) < 0)
+	if (!lane || message_send(lane->fd, question->head.kind, ++h->number, &question->body, question->fds,
+				  question->fd_count) < 0)
 		return false;
 	lane->busy = true;
 	lane->number = h->number;
@@ -44,6 +46,22 @@ bool helped_login(struct helped *h, uint32_t session_id, uint32_t login_uid, uin
 		   now_ns);
 }
 
+bool helped_survey(struct helped *h, uint64_t now_ns)
+{
+	return ask(h, &(struct message){ .head.kind = HELP_SURVEY }, now_ns);
+}
+
+bool helped_setting(struct helped *h, const struct change *change, uint64_t now_ns)
+{
+	static struct message question;
+
+	question.head.kind = HELP_SETTING;
+	snprintf(question.body.path.text, sizeof(question.body.path.text), "%s", change->path ? change->path : "");
+	question.fds[0] = change->fd;
+	question.fd_count = change->fd >= 0;
+	return ask(h, &question, now_ns);
+}
+
 static bool ask_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns)
 {
 	return ask(h, &(struct message){ .head.kind = HELP_HOST_NAME, .body.address = { *a } }, now_ns);
@@ -59,14 +77,27 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 	return true;
 }
 
+struct hearers {
+	struct enrich *en;
+	struct changes *changes;
+	const struct changes_out *out;
+};
+
 /* What the answer says; NULL: there is none. */
-static void tell(struct enrich *en, const struct message *question, struct message *answer)
+static void tell(const struct hearers *to, const struct message *question, struct message *answer)
 {
+	struct enrich *en = to->en;
 	bool good = answer && answer->head.code == 0;
 
 	switch (question->head.kind) {
 	case HELP_PACKAGES:
 		enrich_take_packages(en, good ? answer->fds[0] : -1);
+		break;
+	case HELP_SURVEY:
+		changes_take_survey(to->changes, good ? answer->fds[0] : -1);
+		break;
+	case HELP_SETTING:
+		changes_answer(to->changes, good ? answer->fds[0] : -1, to->out);
 		break;
 	case HELP_LOGIN:
 		enrich_take_login(en, question->body.login.session_id, question->body.login.login_uid,
@@ -79,7 +110,7 @@ static void tell(struct enrich *en, const struct message *question, struct messa
 	}
 }
 
-static void read_lane(struct helped_lane *lane, struct enrich *en, uint64_t now_ns)
+static void read_lane(struct helped_lane *lane, const struct hearers *to, uint64_t now_ns)
 {
 	struct message answer;
 	int r;
@@ -87,26 +118,33 @@ static void read_lane(struct helped_lane *lane, struct enrich *en, uint64_t now_
 	while (lane->busy && (r = message_receive_answer(lane->fd, PARTY_ENGINE_HELPED, &answer)) != 0) {
 		if (r < 0) {
 			lane->busy = false;
-			tell(en, &lane->question, NULL);
+			tell(to, &lane->question, NULL);
 			return;
 		}
 		/* An answer that nobody waits for any more has another number. */
 		if (answer.head.number == lane->number) {
 			lane->busy = false;
-			tell(en, &lane->question, &answer);
+			tell(to, &lane->question, &answer);
 		}
 		message_close_fds(&answer);
 	}
 	if (lane->busy && now_ns >= lane->until_ns) {
 		lane->busy = false;
-		tell(en, &lane->question, NULL);
+		tell(to, &lane->question, NULL);
 	}
 }
 
-void helped_read(struct helped *h, struct enrich *en, uint64_t now_ns)
+void helped_read(struct helped *h, struct enrich *en, struct changes *c, const struct changes_out *out,
+		 uint64_t now_ns)
 {
+	const struct hearers to = { en, c, out };
+	const struct change *change;
+
 	for (unsigned i = 0; i < HELP_LANES; i++)
-		read_lane(&h->lanes[i], en, now_ns);
+		read_lane(&h->lanes[i], &to, now_ns);
+	change = changes_is_surveyed(c) ? changes_head(c) : NULL;
+	if (change)
+		helped_setting(h, change, now_ns); /* one after another, in order */
 	while (h->count > 0 && ask_host_name(h, &h->waiting[h->first], now_ns)) {
 		h->first = (h->first + 1) % QUESTIONS_MAX;
 		h->count--;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "../enrich/enrich.h"
+#include "changes.h"
 #include "helper.h"
 
 #define QUESTIONS_MAX 128u /* addresses that wait for a free lane */
@@ -32,5 +33,9 @@ bool helped_login(struct helped *h, uint32_t session_id, uint32_t login_uid, uin
 /* Waits for its turn when they are busy; false when too many wait. */
 bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns);
 
+bool helped_survey(struct helped *h, uint64_t now_ns);
+bool helped_setting(struct helped *h, const struct change *change, uint64_t now_ns);
+
 /* Takes what has come, gives up what came to nothing, asks what waits. */
-void helped_read(struct helped *h, struct enrich *en, uint64_t now_ns);
+void helped_read(struct helped *h, struct enrich *en, struct changes *c, const struct changes_out *out,
+		 uint64_t now_ns);

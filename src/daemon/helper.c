@@ -19,6 +19,7 @@
 const struct help_lane help_lanes[HELP_LANES] = {
 	{ HELP_PACKAGES, 60 },  { HELP_LOGIN, 3 },	{ HELP_HOST_NAME, 5 },
 	{ HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 },
+	{ HELP_SURVEY, 60 },    { HELP_SETTING, 10 },
 };
 
 static int limit(int which, rlim_t value)
@@ -67,6 +68,19 @@ static int help_LOGIN(const struct message *question, struct message *answer)
 	return 0;
 }
 
+static int help_SURVEY(const struct message *question, struct message *answer)
+{
+	(void)question;
+	(void)answer;
+	return help_survey();
+}
+
+static int help_SETTING(const struct message *question, struct message *answer)
+{
+	(void)answer;
+	return help_setting(question->body.path.text, question->fd_count == 1 ? question->fds[0] : -1);
+}
+
 static int (*const tasks[MESSAGE_KINDS])(const struct message *, struct message *) = {
 #define HELPER_DOES(name, ...) [HELP_##name] = help_##name,
 #include "requests.def"
@@ -90,6 +104,9 @@ int helper_main(unsigned lane, int channel)
 	/* One try of a second at each server, whatever the machine's configuration is patient with. */
 	setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);
 	r = helper_limit(help_lanes[lane].seconds);
+	/* Its code is in libraries that cannot be loaded any more once this is sealed. */
+	if (kind == HELP_SURVEY || kind == HELP_SETTING)
+		help_load_lenses();
 	if (r < 0 || seal_for(kind, &e) < 0) {
 		fprintf(stderr, "konseki: the helper: %s\n", r < 0 ? strerror(-r) : e.text);
 		return 1;

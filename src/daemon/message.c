@@ -24,6 +24,11 @@ static void end_texts_configure(void *body)
 	END_TEXT(((struct body_configure *)body)->name);
 }
 
+static void end_texts_path(void *body)
+{
+	END_TEXT(((struct body_path *)body)->text);
+}
+
 static void end_texts_name(void *body)
 {
 	END_TEXT(((struct body_name *)body)->text);
@@ -100,6 +105,7 @@ static void end_texts_status(void *body)
 #define end_texts_pulse   NULL
 #define end_texts_address NULL
 #define end_texts_login   NULL
+#define end_texts_toggle  NULL
 #define end_texts_time    NULL
 
 /* --- the table */

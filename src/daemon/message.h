@@ -25,6 +25,15 @@ struct body_address {
 	struct ks_address address;
 };
 
+struct body_path {
+	char text[4096]; /* "": the descriptor says which */
+};
+
+struct body_toggle {
+	uint32_t on;
+	uint32_t spare;
+};
+
 struct body_name {
 	char text[256]; /* "": none */
 };
@@ -99,13 +108,15 @@ struct body_engine {
 	char note[200];   /* for the log: what became of the former monitor; "": nothing */
 };
 
-#define HELD_FIXED 7 /* ring, ring, counters, log, memory, lock, verdicts; then exec_watch, write_watch, rules, the sensor's */
+#define HELD_FIXED 7 /* ring, ring, counters, log, memory, lock, verdicts; then exec_watch, write_watch,
+			* folder_watch, rules, the sensor's */
 struct body_held {
 	struct engine_start start; /* descriptors in it mean nothing here */
 	struct body_configure rules;
 	uint32_t has_exec_watch;
 	uint32_t has_write_watch;
 	uint32_t watches_writes; /* marks are set */
+	uint32_t has_folder_watch;
 	uint32_t has_rules;
 	uint32_t sensor; /* how many descriptors of the sensor end the list */
 };
@@ -191,6 +202,8 @@ struct message {
 		struct body_process process;
 		struct body_address address;
 		struct body_name name;
+		struct body_path path;
+		struct body_toggle toggle;
 		struct body_login login;
 		struct body_time time;
 		struct body_path path;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
+#include "../collect/folder_watch.h"
 #include "../event/event.h"
 #include "../evtx/format.h"
 #include "host.h"
@@ -175,6 +176,11 @@ static int make_everything(struct monitor *m, struct err *e)
 		m->write_watch = -1;
 		fprintf(stderr, "konseki: what is in files that are written is not seen: %s\n", watching.text);
 	}
+	m->folder_watch = folder_watch_open(&watching);
+	if (m->folder_watch < 0) {
+		m->folder_watch = -1;
+		fprintf(stderr, "konseki: settings that are files are not seen: %s\n", watching.text);
+	}
 	if (sensor_ignore(m->sensor, (uint32_t)getpid(), e) < 0 ||
 	    sensor_ignore(m->sensor, (uint32_t)m->start->supervisor, e) < 0)
 		return -e->code;
@@ -189,7 +195,7 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	struct sensor_options so;
 
 	if (start->count != HELD_FIXED + start->held.has_exec_watch + start->held.has_write_watch +
-				    start->held.has_rules + start->held.sensor)
+				    start->held.has_folder_watch + start->held.has_rules + start->held.sensor)
 		return err_set(e, EBADMSG, "what the supervisor held is incomplete");
 	/* Rings, counters and the lock come with the sensor and the options. */
 	close(start->fds[0]);
@@ -203,6 +209,7 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	m->memory = start->fds[4];
 	m->exec_watch = start->held.has_exec_watch ? *next++ : -1;
 	m->write_watch = start->held.has_write_watch ? *next++ : -1;
+	m->folder_watch = start->held.has_folder_watch ? *next++ : -1;
 	m->rules_file = start->held.has_rules ? *next++ : -1;
 	sensor_options_of(start->options, &so);
 	if (sensor_adopt_take(&so, next, (int)start->held.sensor, &m->sensor, e) < 0)
@@ -245,11 +252,14 @@ void held_send(struct monitor *m)
 	m->held.start.cpus = h.cpus;
 	m->held.has_exec_watch = m->exec_watch >= 0;
 	m->held.has_write_watch = m->write_watch >= 0;
+	m->held.has_folder_watch = m->folder_watch >= 0;
 	m->held.has_rules = m->rules_file >= 0;
 	if (m->exec_watch >= 0)
 		fds[n++] = m->exec_watch;
 	if (m->write_watch >= 0)
 		fds[n++] = m->write_watch;
+	if (m->folder_watch >= 0)
+		fds[n++] = m->folder_watch;
 	if (m->rules_file >= 0)
 		fds[n++] = m->rules_file;
 	m->held.sensor = (uint32_t)sensor_descriptors(m->sensor, fds + n);
@@ -609,7 +619,8 @@ static void end_without_supervisor(struct monitor *m)
 int monitor_main(struct monitor_start *start)
 {
 	struct monitor m = {
-		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .exec_deny = -1, .rules_file = -1,
+		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .folder_watch = -1,
+		 .exec_deny = -1, .rules_file = -1,
 		.new_rules_file = -1, .mounts = -1, .control = -1, .ask = -1, .orders = -1,
 		.supervisor = { .from = PARTY_SUPERVISOR, .state = ANY },
 	};

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
+#include "../collect/folder_watch.h"
+#include "../help/settings.h"
 #include "monitor_parts.h"
 #include "paths.h"
 #include "process_files.h"
@@ -104,6 +106,18 @@ static int answer_PACKAGE_STATE(struct monitor *m, const struct message *request
 	(void)m;
 	(void)request;
 	return open_database(PATH_PACKAGES "/status");
+}
+
+static int answer_FOLDERS(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	(void)body;
+	if (m->folder_watch < 0)
+		return -EOPNOTSUPP;
+	if (request->body.toggle.on)
+		folder_watch_mark(m->folder_watch, settings_roots);
+	else
+		folder_watch_clear(m->folder_watch);
+	return 0;
 }
 
 static int answer_WATCH(struct monitor *m, const struct message *request, union answer_body *body)

@@ -17,7 +17,7 @@ struct monitor {
 	struct monitor_start *start;
 	struct sensor *sensor;
 	struct body_held held;
-	int log, memory, exec_watch, write_watch, rules_file; /* owned; -1: none */
+	int log, memory, exec_watch, write_watch, folder_watch, rules_file; /* owned; -1: none */
 	int exec_deny; /* a group of ours alone: when we die, the kernel lets everything pass; -1: none */
 	int mounts; /* mountinfo: readable when something was mounted */
 	int control;

@@ -78,6 +78,11 @@ int ask_services(int channel)
 	return ask_descriptor(channel, ASK_SERVICES, NULL);
 }
 
+int ask_folders(int channel, bool on)
+{
+	return ask_nothing_back(channel, ASK_FOLDERS, &(struct body_toggle){ on, 0 });
+}
+
 int ask_package_state(int channel)
 {
 	return ask_descriptor(channel, ASK_PACKAGE_STATE, NULL);

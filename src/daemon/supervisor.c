@@ -149,6 +149,9 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 	start.exec_watch = v->held.has_exec_watch ? v->fds[HELD_FIXED] : -1;
 	start.write_watch =
 		v->held.has_write_watch ? v->fds[HELD_FIXED + v->held.has_exec_watch] : -1;
+	start.folder_watch = v->held.has_folder_watch ?
+				     v->fds[HELD_FIXED + v->held.has_exec_watch + v->held.has_write_watch] :
+				     -1;
 	start.ask = ask;
 	start.orders = orders;
 	memcpy(start.help, help, sizeof(start.help));
@@ -161,6 +164,8 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 		keep[n++] = start.exec_watch;
 	if (start.write_watch >= 0)
 		keep[n++] = start.write_watch;
+	if (start.folder_watch >= 0)
+		keep[n++] = start.folder_watch;
 	files_close_all_but(keep, n);
 	prctl(PR_SET_NAME, "konseki-engine");
 	_exit(engine_main(&start));
@@ -432,8 +437,9 @@ static void take_held(struct supervisor *v, struct message *m)
 	bool first = v->fd_count == 0;
 
 	if (m->fd_count < HELD_FIXED || b->has_exec_watch > 1 || b->has_write_watch > 1 ||
-	    b->has_rules > 1 ||
-	    m->fd_count != HELD_FIXED + b->has_exec_watch + b->has_write_watch + b->has_rules +
+	    b->has_folder_watch > 1 || b->has_rules > 1 ||
+	    m->fd_count != HELD_FIXED + b->has_exec_watch + b->has_write_watch + b->has_folder_watch +
+				   b->has_rules +
 				   b->sensor) {
 		message_close_fds(m);
 		return;

@@ -27,3 +27,11 @@ uint64_t help_login_time(const struct help_login_places *at, uint32_t session_id
 int help_write(int fd, const void *bytes, size_t n);
 /* Nobody can change the memfd any more. */
 int help_seal(int fd);
+
+/* Before the process is sealed: loads the library of libaugeas, which parses nothing yet. Without it files are digests. 0 or -errno. */
+int help_load_lenses(void);
+/* One file as a list of one entry (settings.h), in a sealed memfd: the one behind the descriptor, or (fd < 0) of
+ * this path. A descriptor or -errno. */
+int help_setting(const char *path, int fd);
+/* All that is watched. */
+int help_survey(void);

@@ -584,6 +584,48 @@ def a_packaged_program_is_told_with_its_package(folder):
         konseki.close()
 
 
+def a_changed_setting_is_told_by_its_name(folder):
+    """Written, replaced, deleted: only what is different."""
+    os.makedirs('/etc/ssh', exist_ok=True)
+    os.makedirs('/etc/sysctl.d', exist_ok=True)
+    config = write('/etc/ssh/sshd_config', 'Port 22\n# none\nPermitRootLogin no\n')
+    other = write('/etc/sysctl.d/zz-konseki.conf', 'kernel.x = 0\n')
+    secret = write('/etc/konseki-secret', 'before\n')
+    os.chmod(secret, 0o600)
+    rules = write(os.path.join(folder, 'rules.xml'), '<Sysmon schemaversion="4.90"><EventFiltering>'
+                  '<RegistryEvent onmatch="exclude"/></EventFiltering></Sysmon>')
+    konseki = Run(folder, '-c', rules)
+    try:
+        def told(path):
+            return [(e['System']['EventID'], e['EventData']['EventType'], e['EventData']['TargetObject'],
+                     e['EventData'].get('Details')) for e in konseki.log.events(12) + konseki.log.events(13)
+                    if e['EventData']['TargetObject'].startswith(path)]
+
+        def looked():
+            """The first look is over when a change is told by its name."""
+            write(other, f'kernel.x = {len(told(other)) + 1}\n')
+            return any(t[2].endswith('/kernel.x') for t in told(other))
+
+        eventually(looked, 'the first look at all settings')
+        write(config, 'Port 22\n# other\nPermitRootLogin yes\nX11Forwarding no\n')
+        eventually(lambda: len(told(config)) >= 3, 'what was written')
+        assert told(config) == [(12, 'CreateValue', f'{config}/X11Forwarding', None),
+                                (13, 'SetValue', f'{config}/PermitRootLogin', 'yes'),
+                                (13, 'SetValue', f'{config}/X11Forwarding', 'no')], told(config)
+        replaced = write(os.path.join(folder, 'new'), 'PermitRootLogin yes\nX11Forwarding no\n')
+        must('cp', replaced, f'{config}.new')
+        must('mv', f'{config}.new', config)
+        eventually(lambda: (12, 'DeleteValue', f'{config}/Port', None) in told(config), 'a replaced file')
+        write(secret, 'after\n')
+        eventually(lambda: told(secret), 'a secret')
+        assert all(re.fullmatch('SHA256=[0-9A-F]{64}', t[3]) for t in told(secret) if t[0] == 13), told(secret)
+        os.unlink(config)
+        eventually(lambda: (12, 'DeleteKey', config, None) in told(config), 'a deleted file')
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap')]

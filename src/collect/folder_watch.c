@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "folder_watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <unistd.h>
+
+#include "../base/own.h"
+
+#define DEPTH_MAX   8
+#define FOLDERS_MAX 8192u
+#define EVENT_FLAGS (O_RDONLY | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK | O_NOATIME)
+
+int folder_watch_open(struct err *e)
+{
+	int watch = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK, EVENT_FLAGS);
+
+	return watch < 0 ? err_set(e, errno, "opening a fanotify group for settings") : watch;
+}
+
+/* Takes the folder over. Links are not followed: they lead to where somebody else may write. */
+static void mark_take(int watch, int folder, unsigned depth, unsigned *count)
+{
+	DIR *entries;
+	const struct dirent *entry;
+
+	if (folder < 0)
+		return;
+	entries = fdopendir(folder);
+	if (!entries) {
+		close(folder);
+		return;
+	}
+	fanotify_mark(watch, FAN_MARK_ADD | FAN_MARK_ONLYDIR, FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, folder, ".");
+	while (depth < DEPTH_MAX && *count < FOLDERS_MAX && (entry = readdir(entries)))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+			++*count;
+			mark_take(watch, openat(folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+				  depth + 1, count);
+		}
+	closedir(entries);
+}
+
+void folder_watch_mark(int watch, const char *const roots[])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; roots[i]; i++)
+		mark_take(watch, open(roots[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 0, &count);
+}
+
+void folder_watch_clear(int watch)
+{
+	fanotify_mark(watch, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL);
+}

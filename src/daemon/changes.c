@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "changes.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "../help/settings.h"
+
+#define BUCKETS       1024u
+#define REMEMBER_MAX  (8u << 20) /* bytes of all trees: beyond it files are compared by digest only */
+#define WAITING_MAX   256u
+#define DIFFERENT_MAX 100u /* of more differences in one file only the file is told */
+#define NAME_MAX_BYTES 4096u
+#define VALUE_MAX      8192u
+
+struct remembered {
+	struct remembered *next;
+	bool is_tree;
+	char digest[72];
+	uint32_t path_length, nodes_length;
+	char text[]; /* path and its NUL, nodes */
+};
+
+struct changes {
+	struct remembered *buckets[BUCKETS];
+	size_t bytes;
+	bool surveyed;
+	struct change waiting[WAITING_MAX];
+	unsigned first, count;
+};
+
+struct changes *changes_new(void)
+{
+	return calloc(1, sizeof(struct changes));
+}
+
+static void change_done(struct change *change)
+{
+	if (change->fd >= 0)
+		close(change->fd);
+	free(change->path);
+}
+
+void changes_free(struct changes *c)
+{
+	if (!c)
+		return;
+	for (; c->count > 0; c->count--, c->first = (c->first + 1) % WAITING_MAX)
+		change_done(&c->waiting[c->first]);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		while (c->buckets[i]) {
+			struct remembered *r = c->buckets[i];
+
+			c->buckets[i] = r->next;
+			free(r);
+		}
+	free(c);
+}
+
+/* --- what is remembered */
+
+static struct remembered **place(struct changes *c, const char *path)
+{
+	uint32_t mix = 2166136261u;
+	struct remembered **at;
+
+	for (const char *p = path; *p; p++)
+		mix = (mix ^ (uint8_t)*p) * 16777619u;
+	at = &c->buckets[mix % BUCKETS];
+	while (*at && strcmp((*at)->text, path) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void forget(struct changes *c, const char *path)
+{
+	struct remembered **at = place(c, path), *r = *at;
+
+	if (!r)
+		return;
+	*at = r->next;
+	c->bytes -= r->nodes_length;
+	free(r);
+}
+
+static void remember(struct changes *c, const struct settings_entry *entry)
+{
+	size_t path = strlen(entry->path) + 1;
+	bool fits = c->bytes + entry->nodes_length <= REMEMBER_MAX;
+	size_t nodes = fits ? entry->nodes_length : 0;
+	struct remembered **at, *r = calloc(1, sizeof(*r) + path + nodes);
+
+	forget(c, entry->path);
+	if (!r)
+		return;
+	r->is_tree = entry->is_tree && fits;
+	snprintf(r->digest, sizeof(r->digest), "%s", entry->digest);
+	r->path_length = (uint32_t)path;
+	r->nodes_length = (uint32_t)nodes;
+	memcpy(r->text, entry->path, path);
+	memcpy(r->text + path, entry->nodes, nodes);
+	c->bytes += nodes;
+	at = place(c, entry->path);
+	*at = r;
+}
+
+/* --- telling */
+
+union record {
+	struct ks_hdr hdr;
+	struct ks_rec_CONFIG_KEY key;
+	struct ks_rec_CONFIG_VALUE value;
+	uint8_t bytes[KS_RECORD_MAX];
+};
+
+static struct ks_text put(union record *rec, const char *prefix, const char *text, size_t max)
+{
+	struct ks_text t = { .off = (uint16_t)rec->hdr.size };
+	size_t before = strlen(prefix), n = strlen(text);
+
+	n = n < max ? n : max;
+	memcpy(rec->bytes + rec->hdr.size, prefix, before);
+	memcpy(rec->bytes + rec->hdr.size + before, text, n);
+	t.len = (uint16_t)(before + n);
+	rec->hdr.size += t.len;
+	return t;
+}
+
+struct telling {
+	const struct changes_out *out;
+	const struct ks_who *who;
+	uint64_t time_ns;
+	const char *path;
+};
+
+static void begin(const struct telling *t, union record *rec, uint16_t type, uint32_t size)
+{
+	memset(rec->bytes, 0, size);
+	rec->hdr = (struct ks_hdr){ .size = size, .type = type, .time_ns = t->time_ns, .who = *t->who };
+}
+
+static void tell_key(const struct telling *t, const char *what, const char *name)
+{
+	static union record rec;
+
+	begin(t, &rec, KS_CONFIG_KEY, sizeof(rec.key));
+	rec.key.EventType = put(&rec, "", what, 32);
+	rec.key.TargetObject = put(&rec, t->path, name, NAME_MAX_BYTES);
+	t->out->record(t->out->context, &rec.hdr);
+}
+
+static void tell_value(const struct telling *t, const char *name, const char *value)
+{
+	static union record rec;
+
+	begin(t, &rec, KS_CONFIG_VALUE, sizeof(rec.value));
+	rec.value.TargetObject = put(&rec, t->path, name, NAME_MAX_BYTES);
+	rec.value.value = put(&rec, "", value, VALUE_MAX);
+	t->out->record(t->out->context, &rec.hdr);
+}
+
+static void tell_file(const struct telling *t, const struct settings_entry *entry)
+{
+	tell_value(t, "", *entry->digest ? entry->digest : "-");
+}
+
+/* --- comparing */
+
+struct nodes {
+	struct settings_node *at; /* sorted by name */
+	size_t count;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct settings_node *)a)->name, ((const struct settings_node *)b)->name);
+}
+
+static bool nodes_of(const struct settings_entry *entry, struct nodes *nodes)
+{
+	struct settings_node node;
+	uint32_t at = 0;
+
+	*nodes = (struct nodes){ 0 };
+	while (settings_node(entry, &at, &node))
+		nodes->count++;
+	nodes->at = calloc(nodes->count + 1, sizeof(*nodes->at));
+	if (!nodes->at)
+		return false;
+	nodes->count = 0;
+	at = 0;
+	while (settings_node(entry, &at, &nodes->at[nodes->count]))
+		nodes->count++;
+	qsort(nodes->at, nodes->count, sizeof(*nodes->at), by_name);
+	return true;
+}
+
+static void tell_new(const struct telling *t, const struct settings_node *node)
+{
+	tell_key(t, node->value ? "CreateValue" : "CreateKey", node->name);
+	if (node->value)
+		tell_value(t, node->name, node->value);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Walks both lists at once; counts the differences, and tells them if asked to. */
+static size_t compare(const struct nodes *old, const struct nodes *new, const struct telling *t)
+{
+	size_t i = 0, j = 0, different = 0;
+
+	while (i < old->count || j < new->count) {
+		int r = i == old->count ? 1 : j == new->count ? -1 : by_name(&old->at[i], &new->at[j]);
+
+		if (r < 0) {
+			if (t)
+				tell_key(t, old->at[i].value ? "DeleteValue" : "DeleteKey", old->at[i].name);
+			different++;
+		} else if (r > 0) {
+			if (t)
+				tell_new(t, &new->at[j]);
+			different++;
+		} else if (!same(old->at[i].value, new->at[j].value)) {
+			if (t)
+				tell_value(t, new->at[j].name, new->at[j].value ? new->at[j].value : "");
+			different++;
+		}
+		i += r <= 0;
+		j += r >= 0;
+	}
+	return different;
+}
+
+static void tell_tree(const struct telling *t, const struct settings_entry *before,
+		      const struct settings_entry *entry)
+{
+	struct nodes old = { 0 }, new = { 0 };
+
+	if (nodes_of(before, &old) && nodes_of(entry, &new)) {
+		if (compare(&old, &new, NULL) <= DIFFERENT_MAX)
+			compare(&old, &new, t);
+		else
+			tell_file(t, entry);
+	}
+	free(old.at);
+	free(new.at);
+}
+
+static void tell_difference(struct changes *c, const struct telling *t, const struct settings_entry *entry,
+			    bool early)
+{
+	const struct remembered *r = *place(c, entry->path);
+	struct settings_entry before = { .nodes = "" };
+
+	if (r && *r->digest && strcmp(r->digest, entry->digest) == 0) {
+		/* Written, but nothing is different; or we first saw it when it was written already. */
+		if (early)
+			tell_file(t, entry);
+		return;
+	}
+	if (!r && entry->is_gone)
+		return tell_file(t, entry); /* its end was told already */
+	if (!r)
+		tell_key(t, "CreateKey", "");
+	if (r) {
+		before.nodes = r->text + r->path_length;
+		before.nodes_length = r->nodes_length;
+	}
+	if (entry->is_tree && (!r || r->is_tree))
+		tell_tree(t, &before, entry);
+	else
+		tell_file(t, entry);
+}
+
+/* --- lists that come from the helper */
+
+struct list {
+	const uint8_t *bytes;
+	size_t n;
+};
+
+static bool list_map(int fd, struct list *list)
+{
+	int seals = fcntl(fd, F_GET_SEALS), needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	struct stat st;
+	void *map;
+
+	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || st.st_size == 0 ||
+	    st.st_size > SETTINGS_BYTES_MAX)
+		return false;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return false;
+	*list = (struct list){ map, (size_t)st.st_size };
+	return true;
+}
+
+static void list_done(struct list *list)
+{
+	munmap((void *)(uintptr_t)list->bytes, list->n);
+}
+
+void changes_take_survey(struct changes *c, int fd)
+{
+	struct settings_entry entry;
+	struct list list;
+	size_t at = 0;
+
+	c->surveyed = true;
+	if (fd < 0 || !list_map(fd, &list))
+		return;
+	while (settings_next(list.bytes, list.n, &at, &entry))
+		if (!*place(c, entry.path)) /* else it was written since, and looked at */
+			remember(c, &entry);
+	list_done(&list);
+}
+
+bool changes_is_surveyed(const struct changes *c)
+{
+	return c->surveyed;
+}
+
+/* --- what waits to be looked at */
+
+bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n, const struct ks_who *who,
+			  uint64_t time_ns)
+{
+	struct change *change = &c->waiting[(c->first + c->count) % WAITING_MAX];
+	char *copy = path ? strndup(path, n) : NULL;
+
+	if (c->count == WAITING_MAX || (path && !copy)) {
+		if (fd >= 0)
+			close(fd);
+		free(copy);
+		return false;
+	}
+	*change = (struct change){ fd, copy, *who, time_ns, !c->surveyed };
+	c->count++;
+	return true;
+}
+
+const struct change *changes_head(const struct changes *c)
+{
+	return c->count ? &c->waiting[c->first] : NULL;
+}
+
+void changes_answer(struct changes *c, int fd, const struct changes_out *out)
+{
+	struct change change = c->waiting[c->first];
+	struct settings_entry entry;
+	struct list list;
+	size_t at = 0;
+
+	c->first = (c->first + 1) % WAITING_MAX;
+	c->count--;
+	if (fd >= 0 && list_map(fd, &list)) {
+		if (settings_next(list.bytes, list.n, &at, &entry) &&
+		    settings_is_watched(entry.path, strlen(entry.path))) {
+			struct telling t = { out, &change.who, change.time_ns, entry.path };
+
+			bool known = *place(c, entry.path);
+
+			tell_difference(c, &t, &entry, change.early);
+			if (known || !entry.is_gone)
+				remember(c, &entry);
+		}
+		list_done(&list);
+	}
+	change_done(&change);
+}
+
+void changes_deleted(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
+		     const struct changes_out *out)
+{
+	OWNED_HEAP char *copy = strndup(path, n);
+	struct telling t = { out, who, time_ns, copy };
+
+	if (!copy)
+		return;
+	tell_key(&t, "DeleteKey", "");
+	forget(c, copy);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings that are files: remembers what they held, and tells as records (events 12 and 13) what is different when one
+ * was written. The files are read by the helper, as flat trees (src/help/settings.h). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../schema/wire.h"
+#include "../base/own.h"
+
+struct changes;
+
+struct changes_out { /* where records go; borrowed during the call */
+	void *context;
+	void (*record)(void *context, const struct ks_hdr *rec);
+};
+
+/* Somebody wrote to a file. */
+struct change {
+	int fd;     /* the file; -1: by its path */
+	char *path; /* NULL: by its descriptor */
+	struct ks_who who;
+	uint64_t time_ns;
+	bool early; /* before it was known what the files held */
+};
+
+struct changes *changes_new(void); /* NULL: no memory */
+void changes_free(struct changes *c);
+DEFINE_DROP(changes)
+
+/* All files as they were found (a list in a sealed memfd; stays the caller's). */
+void changes_take_survey(struct changes *c, int fd);
+bool changes_is_surveyed(const struct changes *c);
+
+/* Takes the descriptor over. False: too many wait, and this one is not looked at. */
+bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n, const struct ks_who *who,
+			  uint64_t time_ns);
+/* The one to ask about now; NULL: none. It stays at the head until it is answered. */
+const struct change *changes_head(const struct changes *c);
+/* The answer to that: the file as it is (borrowed), or negative. */
+void changes_answer(struct changes *c, int fd, const struct changes_out *out);
+
+void changes_deleted(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
+		     const struct changes_out *out);

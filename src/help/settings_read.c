@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "settings.h"
+
+/* Where what a machine does is written down. */
+const char *const settings_roots[] = {
+	"/etc", "/usr/lib/systemd/system", "/usr/local/lib/systemd", "/run/systemd/system",
+	"/usr/lib/udev/rules.d", "/run/udev/rules.d", "/var/spool/cron", "/root/.ssh", NULL,
+};
+
+bool settings_is_watched(const char *path, size_t n)
+{
+	for (unsigned i = 0; settings_roots[i]; i++) {
+		size_t length = strlen(settings_roots[i]);
+
+		if (n > length && memcmp(path, settings_roots[i], length) == 0 && path[length] == '/')
+			return true;
+	}
+	return false;
+}
+
+bool settings_next(const uint8_t *bytes, size_t n, size_t *at, struct settings_entry *entry)
+{
+	struct settings_head head;
+	const char *path;
+
+	if (*at > n || n - *at < sizeof(head))
+		return false;
+	memcpy(&head, bytes + *at, sizeof(head));
+	if (head.path < 2 || head.path > 4096 || head.nodes > SETTINGS_ENTRY_MAX ||
+	    n - *at - sizeof(head) < (size_t)head.path + head.nodes ||
+	    memchr(head.digest, 0, sizeof(head.digest)) == NULL)
+		return false;
+	path = (const char *)bytes + *at + sizeof(head);
+	if (path[head.path - 1] != 0 || (head.nodes && path[head.path + head.nodes - 1] != 0))
+		return false;
+	*entry = (struct settings_entry){
+		.path = path,
+		.nodes = path + head.path,
+		.digest = (const char *)bytes + *at + offsetof(struct settings_head, digest),
+		.nodes_length = head.nodes,
+		.is_tree = head.is_tree != 0,
+		.is_gone = head.is_gone != 0,
+	};
+	*at += sizeof(head) + head.path + head.nodes;
+	return true;
+}
+
+bool settings_node(const struct settings_entry *entry, uint32_t *at, struct settings_node *node)
+{
+	const char *kind;
+
+	if (*at >= entry->nodes_length)
+		return false;
+	node->name = entry->nodes + *at;
+	*at += (uint32_t)strlen(node->name) + 1;
+	if (*at >= entry->nodes_length)
+		return false;
+	kind = entry->nodes + *at;
+	if (*kind == 0)
+		return false;
+	node->value = *kind == 'v' ? kind + 1 : NULL;
+	*at += (uint32_t)strlen(kind) + 1;
+	return true;
+}

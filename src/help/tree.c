@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* A configuration file as a tree, by one lens of libaugeas, which is loaded here and nowhere else: it brings 30 MB of
+ * libraries that no other process needs. Without it, or without a lens, a file is one value: its digest. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "help.h"
+#include "settings.h"
+
+#define DEPTH_MAX 8
+#define FILES_MAX 20000u
+
+/* As augeas.h has them, which would want the headers of libxml2 too. */
+#define AUG_NO_LOAD          (1u << 5)
+#define AUG_NO_MODL_AUTOLOAD (1u << 6)
+struct augeas;
+static struct {
+	struct augeas *(*init)(const char *root, const char *load_path, unsigned flags);
+	int (*set)(struct augeas *a, const char *path, const char *value);
+	int (*rm)(struct augeas *a, const char *path);
+	int (*text_store)(struct augeas *a, const char *lens, const char *node, const char *path);
+	int (*match)(const struct augeas *a, const char *path, char ***matches);
+	int (*get)(const struct augeas *a, const char *path, const char **value);
+	struct augeas *session; /* made when it is needed; NULL: none */
+} aug;
+
+static const struct {
+	const char *pattern, *lens;
+} lenses[] = {
+#define LENS(pattern, lens) { pattern, lens },
+#include "lenses.def"
+};
+
+int help_load_lenses(void)
+{
+	void *library = dlopen("libaugeas.so.0", RTLD_NOW);
+
+	if (!library)
+		return -ENOENT;
+	aug.init = dlsym(library, "aug_init");
+	aug.set = dlsym(library, "aug_set");
+	aug.rm = dlsym(library, "aug_rm");
+	aug.text_store = dlsym(library, "aug_text_store");
+	aug.match = dlsym(library, "aug_match");
+	aug.get = dlsym(library, "aug_get");
+	if (!aug.init || !aug.set || !aug.rm || !aug.text_store || !aug.match || !aug.get)
+		return -ENOSYS;
+	return 0;
+}
+
+static bool can_parse(void)
+{
+	if (!aug.session && aug.init)
+		aug.session = aug.init("/", NULL, AUG_NO_LOAD | AUG_NO_MODL_AUTOLOAD);
+	return aug.session;
+}
+
+static const char *lens_of(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(lenses); i++)
+		if (fnmatch(lenses[i].pattern, path, *lenses[i].pattern == '*' ? 0 : FNM_PATHNAME) == 0)
+			return lenses[i].lens;
+	return NULL;
+}
+
+/* --- output that grows within bounds */
+
+struct output {
+	uint8_t *bytes;
+	size_t used, room, max;
+	bool full;
+};
+
+static void put(struct output *o, const void *bytes, size_t n)
+{
+	while (!o->full && o->room - o->used < n) {
+		size_t room = o->room ? 2 * o->room : 65536;
+		uint8_t *bigger = room <= o->max ? realloc(o->bytes, room) : NULL;
+
+		o->full = !bigger;
+		if (bigger) {
+			o->bytes = bigger;
+			o->room = room;
+		}
+	}
+	if (o->full)
+		return;
+	memcpy(o->bytes + o->used, bytes, n);
+	o->used += n;
+}
+
+/* --- nodes */
+
+#define TREE "/konseki/tree"
+#define TEXT "/konseki/text"
+
+/* Comments are no settings. */
+static bool is_comment(const char *path)
+{
+	return strstr(path, "/#") != NULL;
+}
+
+static void put_node(struct output *o, const char *path)
+{
+	const char *value = NULL;
+
+	aug.get(aug.session, path, &value);
+	put(o, path + strlen(TREE), strlen(path + strlen(TREE)) + 1);
+	if (!value) {
+		put(o, "k", 2);
+		return;
+	}
+	put(o, "v", 1);
+	put(o, value, strlen(value) + 1);
+}
+
+static bool put_tree(struct output *o, const char *lens, const char *text)
+{
+	char **paths = NULL;
+	int n = -1;
+
+	aug.rm(aug.session, TREE);
+	if (aug.set(aug.session, TEXT, text) == 0 && aug.text_store(aug.session, lens, TEXT, TREE) == 0)
+		n = aug.match(aug.session, TREE "//*", &paths);
+	for (int i = 0; i < n; i++) {
+		if (!is_comment(paths[i]))
+			put_node(o, paths[i]);
+		free(paths[i]);
+	}
+	free(paths);
+	return n >= 0 && !o->full;
+}
+
+/* --- files */
+
+static void put_digest(const uint8_t *bytes, size_t n, char digest[72])
+{
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	int at = snprintf(digest, 72, "SHA256=");
+
+	EVP_Digest(bytes, n, sum, &length, EVP_sha256(), NULL);
+	for (unsigned i = 0; i < length && i < 32; i++)
+		at += snprintf(digest + at, 72 - (size_t)at, "%02X", sum[i]);
+}
+
+/* What only some may read is not written into a log that others may read: its digest is. */
+static bool may_be_shown(const char *path, const struct stat *st)
+{
+	return (st->st_mode & 0004) || strncmp(path, "/etc/sudoers", 12) == 0;
+}
+
+static int put_file(struct output *o, const char *path, int fd)
+{
+	static uint8_t text[SETTINGS_FILE_MAX + 1];
+	struct settings_head head = { .path = (uint32_t)strlen(path) + 1 };
+	struct output nodes = { .max = SETTINGS_ENTRY_MAX };
+	const char *lens = lens_of(path);
+	struct stat st;
+	ssize_t n;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		return -EINVAL;
+	head.is_gone = fd >= 0 && st.st_nlink == 0;
+	n = fd >= 0 ? pread(fd, text, SETTINGS_FILE_MAX, 0) : -1;
+	if (n >= 0) {
+		text[n] = 0;
+		put_digest(text, (size_t)n, head.digest);
+	}
+	if (n >= 0 && n < (ssize_t)SETTINGS_FILE_MAX && lens && may_be_shown(path, &st) &&
+	    !memchr(text, 0, (size_t)n) && can_parse())
+		head.is_tree = put_tree(&nodes, lens, (const char *)text);
+	head.nodes = head.is_tree ? (uint32_t)nodes.used : 0;
+	put(o, &head, sizeof(head));
+	put(o, path, head.path);
+	put(o, nodes.bytes, head.nodes);
+	free(nodes.bytes);
+	return o->full ? -EFBIG : 0;
+}
+
+static int as_memfd(struct output *o, int r)
+{
+	OWNED_FD fd = r < 0 ? -1 : memfd_create("konseki settings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (r == 0 && (fd < 0 || help_write(fd, o->bytes, o->used) < 0 || help_seal(fd) < 0))
+		r = -EIO;
+	free(o->bytes);
+	return r < 0 ? r : MOVE_FD(fd);
+}
+
+/* The kernel's mark of a file that has no name any more. */
+static void strip_mark(char *path, size_t n, int fd)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = sizeof(mark) - 1;
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0 && n > length && strcmp(path + n - length, mark) == 0)
+		path[n - length] = 0;
+}
+
+int help_setting(const char *path, int fd)
+{
+	struct output o = { .max = 2 * SETTINGS_ENTRY_MAX };
+	char link[64], found[4096];
+	OWNED_FD opened = -1;
+	ssize_t n;
+
+	if (fd >= 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, found, sizeof(found) - 1);
+		if (n <= 0 || *found != '/')
+			return -ENOENT;
+		found[n] = 0;
+		strip_mark(found, (size_t)n, fd);
+		return as_memfd(&o, put_file(&o, found, fd));
+	}
+	opened = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (opened < 0 && errno != EACCES)
+		return -errno;
+	return as_memfd(&o, put_file(&o, path, opened));
+}
+
+/* --- all of them, as they are at the start */
+
+static void survey(struct output *o, const char *path, unsigned depth, unsigned *files);
+
+static void survey_one(struct output *o, const char *folder, const struct dirent *entry, unsigned depth,
+		       unsigned *files)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+
+	if (n < 0 || n >= (int)sizeof(path) || *entry->d_name == 0 || strcmp(entry->d_name, ".") == 0 ||
+	    strcmp(entry->d_name, "..") == 0)
+		return;
+	if (entry->d_type == DT_DIR && depth < DEPTH_MAX) {
+		survey(o, path, depth + 1, files);
+	} else if (entry->d_type == DT_REG && ++*files < FILES_MAX) {
+		OWNED_FD fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		put_file(o, path, fd);
+	}
+}
+
+static void survey(struct output *o, const char *path, unsigned depth, unsigned *files)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+
+	while (folder && !o->full && (entry = readdir(folder)))
+		survey_one(o, path, entry, depth, files);
+	if (folder)
+		closedir(folder);
+}
+
+int help_survey(void)
+{
+	struct output o = { .max = SETTINGS_BYTES_MAX };
+	unsigned files = 0;
+
+	for (unsigned i = 0; settings_roots[i]; i++)
+		survey(&o, settings_roots[i], 0, &files);
+	return as_memfd(&o, 0);
+}
