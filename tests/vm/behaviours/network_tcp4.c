@@ -2,7 +2,7 @@
 /* TCP over IPv4, both ends, though the server never asks who called and the handshake ends in an interrupt.
  *
  * judges 3
- * expect 3 Protocol=tcp Initiated=true SourceIp=127.0.0.1 SourcePort=$port DestinationIp=127.0.0.1 DestinationPort=7777 SourceIsIpv6=false DestinationIsIpv6=false SourceHostname=- DestinationHostname=-
+ * expect 3 Protocol=tcp Initiated=true SourceIp=127.0.0.1 SourcePort=$port DestinationIp=127.0.0.1 DestinationPort=7777 SourceIsIpv6=false DestinationIsIpv6=false SourceHostname!=- DestinationHostname!=-
  * expect 3 ProcessId=$server Protocol=tcp Initiated=false SourceIp=127.0.0.1 SourcePort=$port DestinationIp=127.0.0.1 DestinationPort=7777 SourceIsIpv6=false DestinationIsIpv6=false */
 #include "network.h"
 

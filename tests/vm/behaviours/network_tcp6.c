@@ -2,7 +2,7 @@
 /* TCP over IPv6, both ends.
  *
  * judges 3
- * expect 3 Protocol=tcp Initiated=true SourceIp=::1 SourcePort=$port DestinationIp=::1 DestinationPort=7777 SourceIsIpv6=true DestinationIsIpv6=true SourceHostname=- DestinationHostname=-
+ * expect 3 Protocol=tcp Initiated=true SourceIp=::1 SourcePort=$port DestinationIp=::1 DestinationPort=7777 SourceIsIpv6=true DestinationIsIpv6=true SourceHostname!=- DestinationHostname!=-
  * expect 3 ProcessId=$server Protocol=tcp Initiated=false SourceIp=::1 SourcePort=$port DestinationIp=::1 DestinationPort=7777 SourceIsIpv6=true DestinationIsIpv6=true */
 #include "network.h"
 
