@@ -132,6 +132,9 @@ static const struct {
 	  "socket states, exit of accept, packets of UDP" },
 	/* Files that are settings are read by the helper, when fanotify or the hooks of files say so. */
 	{ KS_CONFIG_KEY, "PROCESS_FORK__tp", "fanotify and hooks of files, read by the helper" },
+	{ KS_TRIGGER_FILTER, "PROCESS_FORK__tp", "as 12" },
+	{ KS_TRIGGER_CONSUMER, "PROCESS_FORK__tp", "as 12" },
+	{ KS_TRIGGER_BINDING, "PROCESS_FORK__tp", "as 12" },
 	{ KS_CONFIG_VALUE, "CONFIG_VALUE__sysctl", "as 12; cgroup program for sysctl" },
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },

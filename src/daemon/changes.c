@@ -113,6 +113,9 @@ union record {
 	struct ks_hdr hdr;
 	struct ks_rec_CONFIG_KEY key;
 	struct ks_rec_CONFIG_VALUE value;
+	struct ks_rec_TRIGGER_FILTER filter;
+	struct ks_rec_TRIGGER_CONSUMER consumer;
+	struct ks_rec_TRIGGER_BINDING binding;
 	uint8_t bytes[KS_RECORD_MAX];
 };
 
@@ -162,6 +165,50 @@ static void tell_value(const struct telling *t, const char *name, const char *va
 	t->out->record(t->out->context, &rec.hdr);
 }
 
+/* The two halves of a text that has NODE_BETWEEN in it. */
+struct halves {
+	char first[VALUE_MAX];
+	const char *second;
+};
+
+static void split(const char *text, struct halves *h)
+{
+	size_t n = strcspn(text, (const char[]){ NODE_BETWEEN, 0 });
+
+	snprintf(h->first, sizeof(h->first), "%.*s", (int)(n < sizeof(h->first) ? n : sizeof(h->first) - 1), text);
+	h->second = text[n] ? text + n + 1 : "";
+}
+
+static void tell_trigger(const struct telling *t, const struct settings_node *node, const char *operation)
+{
+	static union record rec;
+	static struct halves h;
+
+	split(node->kind == NODE_BINDING ? node->name : node->value, &h);
+	switch (node->kind) {
+	case NODE_FILTER:
+		begin(t, &rec, KS_TRIGGER_FILTER, sizeof(rec.filter));
+		rec.filter.Operation = put(&rec, "", operation, 16);
+		rec.filter.EventNamespace = put(&rec, "", h.first, 64);
+		rec.filter.Name = put(&rec, "", node->name, NAME_MAX_BYTES);
+		rec.filter.Query = put(&rec, "", h.second, VALUE_MAX);
+		break;
+	case NODE_CONSUMER:
+		begin(t, &rec, KS_TRIGGER_CONSUMER, sizeof(rec.consumer));
+		rec.consumer.Operation = put(&rec, "", operation, 16);
+		rec.consumer.Name = put(&rec, "", node->name, NAME_MAX_BYTES);
+		rec.consumer.Type = put(&rec, "", h.first, 64);
+		rec.consumer.Destination = put(&rec, "", h.second, VALUE_MAX);
+		break;
+	default:
+		begin(t, &rec, KS_TRIGGER_BINDING, sizeof(rec.binding));
+		rec.binding.Operation = put(&rec, "", operation, 16);
+		rec.binding.Consumer = put(&rec, "", h.first, NAME_MAX_BYTES);
+		rec.binding.Filter = put(&rec, "", h.second, NAME_MAX_BYTES);
+	}
+	t->out->record(t->out->context, &rec.hdr);
+}
+
 static void tell_file(const struct telling *t, const struct settings_entry *entry)
 {
 	tell_value(t, "", *entry->digest ? entry->digest : "-");
@@ -176,10 +223,18 @@ struct nodes {
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct settings_node *)a)->name, ((const struct settings_node *)b)->name);
+	const struct settings_node *x = a, *y = b;
+
+	return x->kind != y->kind ? x->kind - y->kind : strcmp(x->name, y->name);
 }
 
-static bool nodes_of(const struct settings_entry *entry, struct nodes *nodes)
+static bool is_trigger(const struct settings_node *node)
+{
+	return node->kind == NODE_FILTER || node->kind == NODE_CONSUMER || node->kind == NODE_BINDING;
+}
+
+/* Triggers only, or all but them. */
+static bool nodes_of(const struct settings_entry *entry, bool triggers, struct nodes *nodes)
 {
 	struct settings_node node;
 	uint32_t at = 0;
@@ -192,22 +247,36 @@ static bool nodes_of(const struct settings_entry *entry, struct nodes *nodes)
 		return false;
 	nodes->count = 0;
 	at = 0;
-	while (settings_node(entry, &at, &nodes->at[nodes->count]))
-		nodes->count++;
+	while (settings_node(entry, &at, &node))
+		if (is_trigger(&node) == triggers)
+			nodes->at[nodes->count++] = node;
 	qsort(nodes->at, nodes->count, sizeof(*nodes->at), by_name);
 	return true;
 }
 
 static void tell_new(const struct telling *t, const struct settings_node *node)
 {
-	tell_key(t, node->value ? "CreateValue" : "CreateKey", node->name);
-	if (node->value)
+	if (is_trigger(node))
+		return tell_trigger(t, node, "Created");
+	tell_key(t, node->kind == NODE_VALUE ? "CreateValue" : "CreateKey", node->name);
+	if (node->kind == NODE_VALUE)
 		tell_value(t, node->name, node->value);
 }
 
-static bool same(const char *a, const char *b)
+static void tell_gone(const struct telling *t, const struct settings_node *node)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	if (is_trigger(node))
+		tell_trigger(t, node, "Deleted");
+	else
+		tell_key(t, node->kind == NODE_VALUE ? "DeleteValue" : "DeleteKey", node->name);
+}
+
+static void tell_other(const struct telling *t, const struct settings_node *node)
+{
+	if (is_trigger(node))
+		tell_trigger(t, node, "Modified");
+	else
+		tell_value(t, node->name, node->value);
 }
 
 /* Walks both lists at once; counts the differences, and tells them if asked to. */
@@ -220,15 +289,15 @@ static size_t compare(const struct nodes *old, const struct nodes *new, const st
 
 		if (r < 0) {
 			if (t)
-				tell_key(t, old->at[i].value ? "DeleteValue" : "DeleteKey", old->at[i].name);
+				tell_gone(t, &old->at[i]);
 			different++;
 		} else if (r > 0) {
 			if (t)
 				tell_new(t, &new->at[j]);
 			different++;
-		} else if (!same(old->at[i].value, new->at[j].value)) {
+		} else if (strcmp(old->at[i].value, new->at[j].value) != 0) {
 			if (t)
-				tell_value(t, new->at[j].name, new->at[j].value ? new->at[j].value : "");
+				tell_other(t, &new->at[j]);
 			different++;
 		}
 		i += r <= 0;
@@ -242,11 +311,27 @@ static void tell_tree(const struct telling *t, const struct settings_entry *befo
 {
 	struct nodes old = { 0 }, new = { 0 };
 
-	if (nodes_of(before, &old) && nodes_of(entry, &new)) {
+	if (nodes_of(before, false, &old) && nodes_of(entry, false, &new)) {
 		if (compare(&old, &new, NULL) <= DIFFERENT_MAX)
 			compare(&old, &new, t);
 		else
 			tell_file(t, entry);
+	}
+	free(old.at);
+	free(new.at);
+}
+
+/* before NULL: all of them, as changed. */
+static void tell_triggers(const struct telling *t, const struct settings_entry *before,
+			  const struct settings_entry *entry)
+{
+	struct nodes old = { 0 }, new = { 0 };
+
+	if ((!before || nodes_of(before, true, &old)) && nodes_of(entry, true, &new)) {
+		if (before)
+			compare(&old, &new, t);
+		for (size_t i = 0; !before && i < new.count; i++)
+			tell_other(t, &new.at[i]);
 	}
 	free(old.at);
 	free(new.at);
@@ -260,8 +345,10 @@ static void tell_difference(struct changes *c, const struct telling *t, const st
 
 	if (r && *r->digest && strcmp(r->digest, entry->digest) == 0) {
 		/* Written, but nothing is different; or we first saw it when it was written already. */
-		if (early)
+		if (early) {
 			tell_file(t, entry);
+			tell_triggers(t, NULL, entry);
+		}
 		return;
 	}
 	if (!r && entry->is_gone)
@@ -276,6 +363,7 @@ static void tell_difference(struct changes *c, const struct telling *t, const st
 		tell_tree(t, &before, entry);
 	else
 		tell_file(t, entry);
+	tell_triggers(t, &before, entry);
 }
 
 /* --- lists that come from the helper */
@@ -381,8 +469,18 @@ void changes_deleted(struct changes *c, const char *path, size_t n, const struct
 	OWNED_HEAP char *copy = strndup(path, n);
 	struct telling t = { out, who, time_ns, copy };
 
+	const struct settings_entry nothing = { .nodes = "" };
+	const struct remembered *r;
+
 	if (!copy)
 		return;
 	tell_key(&t, "DeleteKey", "");
+	r = *place(c, copy);
+	if (r) {
+		struct settings_entry before = { .nodes = r->text + r->path_length,
+						 .nodes_length = r->nodes_length };
+
+		tell_triggers(&t, &before, &nothing);
+	}
 	forget(c, copy);
 }

@@ -324,6 +324,12 @@ static void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_
 /* A setting that is a file has changed, as the helper says: a record that is produced here. */
 static void take_derived(void *context, const struct ks_hdr *rec);
 
+/* Not everybody may read all of them, so the monitor opens it. Its path is told beside, as it was then. */
+static int open_setting(struct engine *g, const struct ks_hdr *rec, struct ks_text path)
+{
+	return may_ask(g) ? answered(g, ask_setting_file(g->start->ask, record_text(rec, path), path.len)) : -1;
+}
+
 static void note_settings(struct engine *g, const struct ks_hdr *rec)
 {
 	const struct changes_out out = { g, take_derived };
@@ -337,7 +343,8 @@ static void note_settings(struct engine *g, const struct ks_hdr *rec)
 	if (rec->type == KS_FILE_DELETE_DETECTED && gone->how == KS_HOW_UNLINK)
 		changes_deleted(g->changes, record_text(rec, path), path.len, &rec->who, rec->time_ns, &out);
 	else if (rec->type == KS_FILE_CREATE && (create->how == KS_HOW_RENAME || create->how == KS_HOW_LINK) &&
-		 !changes_touched_take(g->changes, -1, record_text(rec, path), path.len, &rec->who, rec->time_ns))
+		 !changes_touched_take(g->changes, open_setting(g, rec, path), record_text(rec, path), path.len,
+				       &rec->who, rec->time_ns))
 		g->settings_lost++;
 }
 
@@ -807,8 +814,13 @@ static void declare_disk(struct engine *g)
 
 static bool settings_wanted(const struct ruleset *rules)
 {
-	return ruleset_wants(rules, event_type_by_record(KS_CONFIG_KEY)) ||
-	       ruleset_wants(rules, event_type_by_record(KS_CONFIG_VALUE));
+	static const unsigned records[] = { KS_CONFIG_KEY, KS_CONFIG_VALUE, KS_TRIGGER_FILTER, KS_TRIGGER_CONSUMER,
+					    KS_TRIGGER_BINDING };
+
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		if (ruleset_wants(rules, event_type_by_record(records[i])))
+			return true;
+	return false;
 }
 
 static bool record_wanted(const struct ruleset *rules, unsigned record)

@@ -34,6 +34,7 @@ bool helped_login(struct helped *h, uint32_t session_id, uint32_t login_uid, uin
 bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now_ns);
 
 bool helped_survey(struct helped *h, uint64_t now_ns);
+/* By its descriptor, its path, or a descriptor that belongs to the path. */
 bool helped_setting(struct helped *h, const struct change *change, uint64_t now_ns);
 
 /* Takes what has come, gives up what came to nothing, asks what waits. */

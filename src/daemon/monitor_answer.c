@@ -120,6 +120,25 @@ static int answer_FOLDERS(struct monitor *m, const struct message *request, unio
 	return 0;
 }
 
+/* Only what is watched, and only a regular file: the paths come from what others did. */
+static int answer_SETTING_FILE(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	const char *path = request->body.path.text;
+	struct stat st;
+	OWNED_FD fd = -1;
+
+	(void)m;
+	(void)body;
+	if (!settings_is_watched(path, strlen(path)) || strstr(path, "/../"))
+		return -EPERM;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -EINVAL;
+	return MOVE_FD(fd);
+}
+
 static int answer_WATCH(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	OWNED_FD file = -1;

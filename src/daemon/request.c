@@ -83,6 +83,16 @@ int ask_folders(int channel, bool on)
 	return ask_nothing_back(channel, ASK_FOLDERS, &(struct body_toggle){ on, 0 });
 }
 
+int ask_setting_file(int channel, const char *path, size_t n)
+{
+	struct body_path body = { 0 };
+
+	if (n >= sizeof(body.text))
+		return -ENAMETOOLONG;
+	memcpy(body.text, path, n);
+	return ask_descriptor(channel, ASK_SETTING_FILE, &body);
+}
+
 int ask_package_state(int channel)
 {
 	return ask_descriptor(channel, ASK_PACKAGE_STATE, NULL);

@@ -25,6 +25,7 @@ int ask_snapshot(int channel);                                  /* sensor_snapsh
 int ask_passwd(int channel);                                    /* /etc/passwd */
 int ask_services(int channel);                                  /* /etc/services */
 int ask_folders(int channel, bool on);                          /* folder_watch.h */
+int ask_setting_file(int channel, const char *path, size_t n);  /* below settings_roots */
 int ask_package_state(int channel);                             /* /var/lib/dpkg/status */
 /* The file system that the executed file of this process lies on is not watched yet: watch it. */
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);

@@ -920,6 +920,24 @@ static void fill_saved_is_executable(const struct filling *f, struct value *v)
 static void fill_archived(const struct filling *f, struct value *v)
 {
 	set_string(v, f->en->content < 0 ? "false" : "true");
+/* --- events 19, 20, 21 */
+
+static void fill_filter_event(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "WmiFilterEvent");
+}
+
+static void fill_consumer_event(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "WmiConsumerEvent");
+}
+
+static void fill_binding_event(const struct filling *f, struct value *v)
+{
+	(void)f;
+	set_string(v, "WmiBindingEvent");
 }
 
 /* --- the tables: for each field a function, or where in the record it stands */

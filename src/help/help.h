@@ -30,8 +30,8 @@ int help_seal(int fd);
 
 /* Before the process is sealed: loads the library of libaugeas, which parses nothing yet. Without it files are digests. 0 or -errno. */
 int help_load_lenses(void);
-/* One file as a list of one entry (settings.h), in a sealed memfd: the one behind the descriptor, or (fd < 0) of
- * this path. A descriptor or -errno. */
+/* One file as a list of one entry (settings.h), in a sealed memfd: the one behind the descriptor (under
+ * its own name if the path is ""), or (fd < 0) of this path. A descriptor or -errno. */
 int help_setting(const char *path, int fd);
 /* All that is watched. */
 int help_survey(void);

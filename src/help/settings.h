@@ -13,7 +13,7 @@
 
 struct settings_head {
 	uint32_t path;  /* bytes, with the NUL */
-	uint32_t nodes; /* bytes of all nodes: "name NUL, 'v' value NUL" or "name NUL, 'k' NUL" (a key without value) */
+	uint32_t nodes; /* bytes of all nodes, each: name NUL, one of NODE_*, value NUL */
 	char digest[72]; /* "SHA256=..."; "" when it could not be read */
 	uint32_t is_tree;
 	uint32_t is_gone; /* it had no name any more: deleted, or another took its place */
@@ -26,8 +26,16 @@ struct settings_entry { /* borrowed */
 };
 
 struct settings_node {
-	const char *name, *value; /* value NULL: a key */
+	const char *name, *value;
+	char kind;
 };
+/* In the order in which they are told. */
+#define NODE_KEY      'k' /* a section or entry: no value */
+#define NODE_VALUE    'v'
+#define NODE_FILTER   'w' /* event 19: value is its namespace, NODE_BETWEEN, its query */
+#define NODE_CONSUMER 'x' /* event 20: value is its type, NODE_BETWEEN, its destination */
+#define NODE_BINDING  'y' /* event 21: name is the consumer, NODE_BETWEEN, the filter */
+#define NODE_BETWEEN  '\x1f'
 
 /* Both move *at on within n bytes. False: the end, or nothing that can be read on. */
 bool settings_next(const uint8_t *bytes, size_t n, size_t *at, struct settings_entry *entry);

@@ -60,7 +60,8 @@ bool settings_node(const struct settings_entry *entry, uint32_t *at, struct sett
 	kind = entry->nodes + *at;
 	if (*kind == 0)
 		return false;
-	node->value = *kind == 'v' ? kind + 1 : NULL;
+	node->kind = *kind;
+	node->value = kind + 1;
 	*at += (uint32_t)strlen(kind) + 1;
 	return true;
 }

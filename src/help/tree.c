@@ -15,6 +15,7 @@
 
 #include "help.h"
 #include "settings.h"
+#include "triggers.h"
 
 #define DEPTH_MAX 8
 #define FILES_MAX 20000u
@@ -140,6 +141,43 @@ static bool put_tree(struct output *o, const char *lens, const char *text)
 	return n >= 0 && !o->full;
 }
 
+/* --- what it has the machine do later */
+
+static void put_trigger(struct output *o, char kind, const char *name, const char *more, const char *value,
+			const char *rest)
+{
+	static const char between = NODE_BETWEEN;
+
+	put(o, name, strlen(name));
+	if (more) {
+		put(o, &between, 1);
+		put(o, more, strlen(more));
+	}
+	put(o, "", 1);
+	put(o, &kind, 1);
+	put(o, value, strlen(value));
+	if (rest) {
+		put(o, &between, 1);
+		put(o, rest, strlen(rest));
+	}
+	put(o, "", 1);
+}
+
+static void put_filter(void *context, const char *space, const char *name, const char *query)
+{
+	put_trigger(context, NODE_FILTER, name, NULL, space, query);
+}
+
+static void put_consumer(void *context, const char *name, const char *type, const char *destination)
+{
+	put_trigger(context, NODE_CONSUMER, name, NULL, type, destination);
+}
+
+static void put_binding(void *context, const char *consumer, const char *filter)
+{
+	put_trigger(context, NODE_BINDING, consumer, filter, "", NULL);
+}
+
 /* --- files */
 
 static void put_digest(const uint8_t *bytes, size_t n, char digest[72])
@@ -179,7 +217,16 @@ static int put_file(struct output *o, const char *path, int fd)
 	if (n >= 0 && n < (ssize_t)SETTINGS_FILE_MAX && lens && may_be_shown(path, &st) &&
 	    !memchr(text, 0, (size_t)n) && can_parse())
 		head.is_tree = put_tree(&nodes, lens, (const char *)text);
-	head.nodes = head.is_tree ? (uint32_t)nodes.used : 0;
+	if (!head.is_tree)
+		nodes.used = 0;
+	if (n >= 0) {
+		const struct trigger_sink sink = { &nodes, put_filter, put_consumer, put_binding };
+
+		nodes.full = false;
+		triggers_read(path, (const char *)text, (size_t)n, &sink);
+	}
+	head.nodes = nodes.full ? 0 : (uint32_t)nodes.used;
+	head.is_tree = head.is_tree && !nodes.full;
 	put(o, &head, sizeof(head));
 	put(o, path, head.path);
 	put(o, nodes.bytes, head.nodes);
@@ -215,6 +262,8 @@ int help_setting(const char *path, int fd)
 	OWNED_FD opened = -1;
 	ssize_t n;
 
+	if (fd >= 0 && *path)
+		return as_memfd(&o, put_file(&o, path, fd));
 	if (fd >= 0) {
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		n = readlink(link, found, sizeof(found) - 1);

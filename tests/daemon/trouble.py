@@ -626,6 +626,35 @@ def a_changed_setting_is_told_by_its_name(folder):
         konseki.close()
 
 
+def what_the_machine_will_do_later_is_told(folder):
+    """A crontab that is written, changed and deleted."""
+    os.makedirs('/etc/cron.d', exist_ok=True)
+    rules = write(os.path.join(folder, 'rules.xml'), '<Sysmon schemaversion="4.90"><EventFiltering>'
+                  '<WmiEvent onmatch="exclude"/></EventFiltering></Sysmon>')
+    konseki = Run(folder, '-c', rules)
+    try:
+        def told():
+            return [tuple(list(e['EventData'].values())[3:]) for i in (19, 20, 21) for e in konseki.log.events(i)
+                    if '/etc/cron.d/zz:2' in e['EventData'].values()]
+
+        def looked():
+            """The first look is over when one of two writes is told as a change to the other."""
+            write('/etc/cron.d/first', f'* * * * * root /bin/{os.urandom(4).hex()}\n')
+            return len(konseki.log.events(20)) >= 2
+
+        eventually(looked, 'the first look at all settings')
+        table = write('/etc/cron.d/zz', '# later\n1 2 * * * root /bin/evil  -x\n')
+        eventually(lambda: len(told()) == 3, 'a new crontab')
+        assert sorted(told()) == sorted([('Created', 'root', 'cron', f'{table}:2', '1 2 * * *'),
+                                         ('Created', 'root', f'{table}:2', 'Command Line', '/bin/evil  -x'),
+                                         ('Created', 'root', f'{table}:2', f'{table}:2')]), told()
+        os.unlink(table)
+        eventually(lambda: sum(t[0] == 'Deleted' for t in told()) == 3, 'a deleted crontab')
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap')]

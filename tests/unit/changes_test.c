@@ -28,7 +28,29 @@ static void note(void *context, const struct ks_hdr *rec)
 	(void)context;
 	assert_int_equal(record_check(rec, rec->size), 0);
 	assert_int_equal(rec->who.tgid, 77);
-	if (rec->type == KS_CONFIG_KEY)
+	if (rec->type == KS_TRIGGER_FILTER) {
+		const struct ks_rec_TRIGGER_FILTER *filter = (const void *)rec;
+
+		snprintf(told + n, sizeof(told) - n, "19 %.*s %.*s %.*s %.*s\n", filter->Operation.len,
+			 record_text(rec, filter->Operation), filter->EventNamespace.len,
+			 record_text(rec, filter->EventNamespace), filter->Name.len,
+			 record_text(rec, filter->Name), filter->Query.len, record_text(rec, filter->Query));
+	} else if (rec->type == KS_TRIGGER_CONSUMER) {
+		const struct ks_rec_TRIGGER_CONSUMER *consumer = (const void *)rec;
+
+		snprintf(told + n, sizeof(told) - n, "20 %.*s %.*s %.*s %.*s\n", consumer->Operation.len,
+			 record_text(rec, consumer->Operation), consumer->Name.len,
+			 record_text(rec, consumer->Name), consumer->Type.len,
+			 record_text(rec, consumer->Type), consumer->Destination.len,
+			 record_text(rec, consumer->Destination));
+	} else if (rec->type == KS_TRIGGER_BINDING) {
+		const struct ks_rec_TRIGGER_BINDING *binding = (const void *)rec;
+
+		snprintf(told + n, sizeof(told) - n, "21 %.*s %.*s %.*s\n", binding->Operation.len,
+			 record_text(rec, binding->Operation), binding->Consumer.len,
+			 record_text(rec, binding->Consumer), binding->Filter.len,
+			 record_text(rec, binding->Filter));
+	} else if (rec->type == KS_CONFIG_KEY)
 		snprintf(told + n, sizeof(told) - n, "%.*s %.*s\n", key->EventType.len,
 			 record_text(rec, key->EventType), key->TargetObject.len,
 			 record_text(rec, key->TargetObject));
@@ -90,6 +112,8 @@ static const char *after_write(struct changes *c, const struct file *f)
 #define TREE(digest, nodes) { "/etc/f", digest, nodes, sizeof(nodes), true, false }
 #define PLAIN(digest)       { "/etc/f", digest, "", 0, false, false }
 
+#define FILTER(query)       "n\0wcron\x1f" query "\0n\0xScript\x1f" "d\0n\x1fn\0y"
+
 static const struct {
 	struct file before, now;
 	const char *told;
@@ -97,7 +121,7 @@ static const struct {
 	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("1", "/a\0v1\0/b\0v2"), "" },
 	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("2", "/b\0v2\0/a\0v1"), "" }, /* comments, or another order */
 	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("2", "/a\0v1\0/b\0v3"), "/etc/f/b=3\n" },
-	{ TREE("1", "/a\0v1"), TREE("2", "/a\0v1\0/b\0v\0/c\0k"), "CreateValue /etc/f/b\n/etc/f/b=\nCreateKey /etc/f/c\n" },
+	{ TREE("1", "/a\0v1"), TREE("2", "/a\0v1\0/b\0v\0/c\0k"), "CreateKey /etc/f/c\nCreateValue /etc/f/b\n/etc/f/b=\n" },
 	{ TREE("1", "/a\0v1\0/c\0k"), TREE("2", "/a\0v1"), "DeleteKey /etc/f/c\n" },
 	{ TREE("1", "/a\0v1\0/c\0v2"), TREE("2", "/c\0v2"), "DeleteValue /etc/f/a\n" },
 	{ TREE("1", "/a\0v1"), PLAIN("2"), "/etc/f=2\n" }, /* no longer parsed */
@@ -107,6 +131,12 @@ static const struct {
 	{ { "/etc/g", "1", "", 0, false, false }, TREE("2", "/a\0v1"),
 	  "CreateKey /etc/f\nCreateValue /etc/f/a\n/etc/f/a=1\n" },
 	{ { "/etc/g", "1", "", 0, false, false }, { "/etc/f", "2", "", 0, false, true }, "/etc/f=2\n" },
+	{ PLAIN("1"), { "/etc/f", "2", FILTER("q"), sizeof(FILTER("q")), false, false },
+	  "/etc/f=2\n19 Created cron n q\n20 Created n Script d\n21 Created n n\n" },
+	{ { "/etc/f", "1", FILTER("q"), sizeof(FILTER("q")), false, false },
+	  { "/etc/f", "2", FILTER("r"), sizeof(FILTER("r")), false, false }, "/etc/f=2\n19 Modified cron n r\n" },
+	{ { "/etc/f", "1", FILTER("q"), sizeof(FILTER("q")), false, false }, PLAIN("2"),
+	  "/etc/f=2\n19 Deleted cron n q\n20 Deleted n Script d\n21 Deleted n n\n" },
 	{ PLAIN("1"), { "/home/f", "2", "", 0, false, false }, "" }, /* not ours to tell */
 };
 
