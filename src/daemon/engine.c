@@ -993,7 +993,7 @@ static void read_folder_watch(struct engine *g)
 		if (r < 0)
 			return;
 		/* Whoever it was, its birth was put into the ring before. */
-		who = enrich_who(g->enrich, tgid);
+		enrich_who(g->enrich, tgid, enrich_utc(g->enrich, g->now_ns), &who);
 		if (!changes_touched_take(g->changes, file, NULL, 0, &who, g->now_ns))
 			g->settings_lost++;
 	}

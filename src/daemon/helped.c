@@ -56,7 +56,7 @@ bool helped_setting(struct helped *h, const struct change *change, uint64_t now_
 	static struct message question;
 
 	question.head.kind = HELP_SETTING;
-	snprintf(question.body.path.text, sizeof(question.body.path.text), "%s", change->path ? change->path : "");
+	snprintf(question.body.setting.text, sizeof(question.body.setting.text), "%s", change->path ? change->path : "");
 	question.fds[0] = change->fd;
 	question.fd_count = change->fd >= 0;
 	return ask(h, &question, now_ns);

@@ -78,7 +78,7 @@ static int help_SURVEY(const struct message *question, struct message *answer)
 static int help_SETTING(const struct message *question, struct message *answer)
 {
 	(void)answer;
-	return help_setting(question->body.path.text, question->fd_count == 1 ? question->fds[0] : -1);
+	return help_setting(question->body.setting.text, question->fd_count == 1 ? question->fds[0] : -1);
 }
 
 static int (*const tasks[MESSAGE_KINDS])(const struct message *, struct message *) = {

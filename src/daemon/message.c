@@ -24,9 +24,9 @@ static void end_texts_configure(void *body)
 	END_TEXT(((struct body_configure *)body)->name);
 }
 
-static void end_texts_path(void *body)
+static void end_texts_setting(void *body)
 {
-	END_TEXT(((struct body_path *)body)->text);
+	END_TEXT(((struct body_setting *)body)->text);
 }
 
 static void end_texts_name(void *body)

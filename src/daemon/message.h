@@ -25,7 +25,7 @@ struct body_address {
 	struct ks_address address;
 };
 
-struct body_path {
+struct body_setting {
 	char text[4096]; /* "": the descriptor says which */
 };
 
@@ -194,7 +194,7 @@ struct message_head {
 	uint32_t spare;  /* 0 */
 };
 
-#define MESSAGE_FDS_MAX (HELD_FIXED + 3 + SENSOR_FDS_MAX)
+#define MESSAGE_FDS_MAX (HELD_FIXED + 4 + SENSOR_FDS_MAX)
 
 struct message {
 	struct message_head head;
@@ -202,7 +202,7 @@ struct message {
 		struct body_process process;
 		struct body_address address;
 		struct body_name name;
-		struct body_path path;
+		struct body_setting setting;
 		struct body_toggle toggle;
 		struct body_login login;
 		struct body_time time;

@@ -123,7 +123,7 @@ static int answer_FOLDERS(struct monitor *m, const struct message *request, unio
 /* Only what is watched, and only a regular file: the paths come from what others did. */
 static int answer_SETTING_FILE(struct monitor *m, const struct message *request, union answer_body *body)
 {
-	const char *path = request->body.path.text;
+	const char *path = request->body.setting.text;
 	struct stat st;
 	OWNED_FD fd = -1;
 

@@ -85,7 +85,7 @@ int ask_folders(int channel, bool on)
 
 int ask_setting_file(int channel, const char *path, size_t n)
 {
-	struct body_path body = { 0 };
+	struct body_setting body = { 0 };
 
 	if (n >= sizeof(body.text))
 		return -ENAMETOOLONG;

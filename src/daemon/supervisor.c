@@ -136,7 +136,7 @@ static void run_monitor(struct supervisor *v, int link)
 static void run_engine(struct supervisor *v, int ask, int orders, const int help[HELP_LANES])
 {
 	static struct engine_start start;
-	int keep[HELD_FIXED + 4 + HELP_LANES];
+	int keep[HELD_FIXED + 5 + HELP_LANES];
 	unsigned n = HELD_FIXED;
 
 	start = v->held.start;

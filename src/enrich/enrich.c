@@ -449,16 +449,6 @@ bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *ar
 	return true;
 }
 
-struct ks_who enrich_who(const struct enrich *en, uint32_t tgid)
-{
-	const struct process *p = process_find_latest(en->processes, tgid);
-
-	if (!p)
-		return (struct ks_who){ .tgid = tgid, .tid = tgid };
-	return (struct ks_who){ .start_ns = p->start_ns, .exec_id = p->now.exec_id, .tgid = tgid, .tid = tgid,
-				.uid = p->uid };
-}
-
 bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, uint32_t parent)
 {
 	const struct ks_rec_PROCESS_TERMINATE *end = (const void *)rec;

@@ -88,9 +88,6 @@ void enrich_take_login(struct enrich *en, uint32_t session_id, uint32_t login_ui
 bool enrich_record(struct enrich *en, const struct ks_hdr *rec, struct arena *arena,
 		   struct event *ev);
 
-/* The process that has this number now, or had it last. */
-struct ks_who enrich_who(const struct enrich *en, uint32_t tgid);
-
 /* Does this record tell that a child of this process ended as it should (status 0)? */
 bool enrich_is_end_of_child(const struct enrich *en, const struct ks_hdr *rec, uint32_t parent);
 

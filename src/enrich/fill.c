@@ -920,6 +920,8 @@ static void fill_saved_is_executable(const struct filling *f, struct value *v)
 static void fill_archived(const struct filling *f, struct value *v)
 {
 	set_string(v, f->en->content < 0 ? "false" : "true");
+}
+
 /* --- events 19, 20, 21 */
 
 static void fill_filter_event(const struct filling *f, struct value *v)

@@ -58,16 +58,6 @@ struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t st
 	return NULL;
 }
 
-struct process *process_find_latest(struct process_table *t, uint32_t tgid)
-{
-	struct process *latest = NULL;
-
-	for (struct process *p = *bucket(t, tgid); p; p = p->next_in_bucket)
-		if (p->tgid == tgid && (!latest || p->start_ns > latest->start_ns))
-			latest = p;
-	return latest;
-}
-
 struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns)
 {
 	struct process *p = process_find(t, tgid, start_ns);

@@ -60,8 +60,6 @@ void process_table_free(struct process_table *t);
 DEFINE_DROP(process_table)
 
 struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t start_ns);
-/* The latest process with this number. */
-struct process *process_find_latest(struct process_table *t, uint32_t tgid);
 /* Finds or makes it. NULL: no memory. */
 struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns);
 /* The latest process of this number that had begun by then, for whom knows the number only. NULL: none. */
