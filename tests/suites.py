@@ -37,6 +37,7 @@ SUITES = [
     ('checks', tap(PYTHON, 'tests/checks.py'), 60),
     ('unit', meson(BUILD), 600),
     ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true'), 900),
+    ('seals', tap(PYTHON, 'tests/golden/seal/agree.py', BUILD), 120),
     ('documents', tap(PYTHON, 'tests/daemon/documents.py'), 60),
     ('trouble', tap(PYTHON, 'tests/daemon/trouble.py'), 900),
     ('install', tap(PYTHON, 'tests/daemon/install.py'), 600),

@@ -14,6 +14,9 @@
 #define PATH_STATE    "/var/lib/konseki"
 #define PATH_ORIGIN   PATH_STATE "/rules.origin" /* where the rules came from, as event 16 calls it */
 
+#define PATH_SEAL_KEY PATH_STATE "/seal.key"    /* of the next seal (docs/formats/seal.md) */
+#define SEAL_SUFFIX   ".seal"                    /* beside the log */
+
 #define PATH_RUN      "/run/konseki"
 #define PATH_CONTROL  PATH_RUN "/control"     /* socket for the command line */
 #define PATH_PID      PATH_RUN "/konseki.pid" /* locked while any of our processes lives */

@@ -8,6 +8,7 @@
 
 #include "../base/le.h"
 #include "log_internal.h"
+#include "seal_key.h"
 
 #define GROWTH_SLOTS   16u /* 1 MiB, as Windows does */
 #define SYNC_EVERY_NS  1000000000u
@@ -43,9 +44,65 @@ static int sync_file(struct log *l)
 	while (r == -EINTR);
 	if (r == 0) {
 		l->unsynced = false;
+		l->unsynced_chunks = 0;
 		l->synced_at_ns = clock_ns(CLOCK_MONOTONIC);
 	}
 	return r;
+}
+
+static uint64_t oldest_id(const struct log *l);
+
+/* What is on the disk is sealed. */
+static int commit(struct log *l)
+{
+	int r = sync_file(l);
+
+	if (r < 0 || !l->seal)
+		return r;
+	if (l->slot_ready && l->flushed)
+		seal_part(l->seal, evtx_writer_seal(l->writer), l->flushed, evtx_writer_first_id(l->writer),
+			  l->next_id - 1);
+	return seal_is_pending(l->seal) ? seal_commit(l->seal, oldest_id(l)) : 0;
+}
+
+/* ---- giving up the oldest ------------------------------------------------------------------------- */
+
+/* Before anything sealed goes, a seal must say that it may: for some chunks at once, since that takes a
+ * commit. */
+#define GIVE_UP_PART 16u /* of the ring */
+
+static int chunk_ids(const struct log *l, uint32_t slot, uint64_t *first, uint64_t *last)
+{
+	struct evtx_chunk_header h;
+	int state, r = log_read_slot_header(l, slot, &h, &state);
+
+	*first = r == 0 && state == 0 ? h.first_id : 0;
+	*last = r == 0 && state == 0 ? h.last_id : 0;
+	return r;
+}
+
+/* All records up to `last` may go; if it can be found out, those of the next chunks too. */
+static int give_up(struct log *l, uint32_t slot, uint64_t last)
+{
+	uint64_t first, unused;
+	uint32_t ahead = l->used / GIVE_UP_PART;
+	int r = chunk_ids(l, (slot + 1 + ahead) % l->used, &first, &unused);
+
+	if (r < 0)
+		return r;
+	seal_give_up(l->seal, first > last + 1 ? first : last + 1);
+	r = log_flush(l, 0);
+	return r < 0 ? r : commit(l);
+}
+
+static int give_up_slot(struct log *l, uint32_t slot)
+{
+	uint64_t first, last;
+	int r = l->seal ? chunk_ids(l, slot, &first, &last) : 0;
+
+	if (r < 0 || !l->seal || last < seal_given_up(l->seal))
+		return r;
+	return give_up(l, slot, last);
 }
 
 /* ---- the next slot -------------------------------------------------------------------------------- */
@@ -67,6 +124,17 @@ static int grow(struct log *l)
 /* The file is larger than it may be and writing has come to the limit: what is behind is the oldest. */
 static int cut_off(struct log *l, uint32_t slots)
 {
+	uint64_t first, last, highest = 0;
+	int r = 0;
+
+	for (uint32_t slot = slots; l->seal && slot < l->used && r == 0; slot++) {
+		r = chunk_ids(l, slot, &first, &last);
+		highest = last > highest ? last : highest;
+	}
+	if (r == 0 && highest >= (l->seal ? seal_given_up(l->seal) : UINT64_MAX))
+		r = give_up(l, l->used - 1, highest);
+	if (r < 0)
+		return r;
 	l->header.first_chunk = 0;
 	l->header.chunk_count = (uint16_t)(l->used < slots ? l->used : slots);
 	if (log_write_header(l) < 0)
@@ -104,6 +172,9 @@ static int empty_slot(struct log *l, uint32_t slot)
 
 	if (slot >= l->used)
 		return 0;
+	r = give_up_slot(l, slot);
+	if (r < 0)
+		return r;
 	l->header.first_chunk = (slot + 1) % l->used;
 	r = log_write_header(l);
 	return r < 0 ? r : file_write_zeroes(l->fd, EVTX_CHUNK_SIZE, slot_offset(slot));
@@ -118,6 +189,8 @@ static int begin_chunk(struct log *l)
 	if (r < 0)
 		return r;
 	evtx_writer_begin(l->writer);
+	if (l->seal)
+		seal_chunk_begin(l->seal);
 	l->flushed = 0;
 	l->slot_ready = true;
 	return 0;
@@ -161,20 +234,29 @@ int log_flush(struct log *l, int sync)
 	if (r == 0 && l->header_stale)
 		r = log_write_header(l);
 	if (r == 0 && sync)
-		r = sync_file(l);
+		r = commit(l);
 	return r;
 }
 
-/* The chunk is full. A sync that fails here is not lost: the owner's next one tries again. */
+static int seal_chunk(struct log *l)
+{
+	return l->seal ? seal_whole(l->seal, evtx_writer_seal(l->writer), evtx_writer_first_id(l->writer),
+				    l->next_id - 1) : 0;
+}
+
+/* The chunk is full. A commit that fails here is not lost: the owner's next one tries again. */
 static int finish_chunk(struct log *l)
 {
 	int r = log_flush(l, 0);
 
+	if (r == 0)
+		r = seal_chunk(l);
 	if (r < 0)
 		return r;
 	l->slot_ready = false;
-	if (clock_ns(CLOCK_MONOTONIC) - l->synced_at_ns >= SYNC_EVERY_NS)
-		sync_file(l);
+	if (++l->unsynced_chunks >= LOG_UNSYNCED_MAX ||
+	    clock_ns(CLOCK_MONOTONIC) - l->synced_at_ns >= SYNC_EVERY_NS)
+		commit(l);
 	return 0;
 }
 
@@ -211,9 +293,31 @@ static int set_sizes(struct log *l, uint64_t size_max, struct err *e)
 	return 0;
 }
 
+/* Sealed records that are not there any more were taken away while nobody wrote; their ids are not given again. */
+static int seal_what_is_there(struct log *l, struct err *e)
+{
+	uint64_t sealed;
+	int r;
+
+	seal_begin(l->seal, l->next_id);
+	sealed = seal_last_id(l->seal);
+	if (sealed >= l->next_id) {
+		l->missing_first = l->next_id;
+		l->missing_last = sealed;
+		l->next_id = l->header.next_record_id = sealed + 1;
+	}
+	r = l->crashed ? log_seal_found(l) : 0;
+	if (r == 0)
+		r = seal_mark(l->seal, SEAL_OPENED, seal_last_id(l->seal));
+	if (r == 0)
+		r = commit(l);
+	return r < 0 ? err_set(e, -r, "sealing what the log holds") : 0;
+}
+
 int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e)
 {
-	OWNED_FD owned_fd = fd;
+	OWNED_FD owned_fd = fd, owned_seal = o->seal.on ? o->seal.fd : -1;
+	OWNED_FD owned_key = o->seal.on ? o->seal.key_fd : -1;
 	OWNED(log) l = calloc(1, sizeof(*l));
 	int r;
 
@@ -223,6 +327,8 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 	r = set_sizes(l, o->size_max, e);
 	if (r == 0)
 		r = evtx_writer_new(&o->who, &l->writer, e);
+	if (r == 0 && o->seal.on)
+		r = seal_open_take(MOVE_FD(owned_seal), MOVE_FD(owned_key), o->seal.boot, &l->seal, e);
 	if (r == 0)
 		r = log_recover(l, o->check_all, e);
 	if (r < 0)
@@ -231,6 +337,11 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 	r = log_write_header(l);
 	if (r == 0)
 		r = sync_file(l);
+	if (r == 0 && l->seal) {
+		r = seal_what_is_there(l, e);
+		if (r < 0)
+			return r;
+	}
 	if (r == 0)
 		r = begin_chunk(l);
 	if (r < 0)
@@ -252,6 +363,14 @@ static void oldest_record(const struct log *l, uint64_t *id, uint64_t *utc_ns)
 	*utc_ns = *id ? evtx_utc_ns(le64_get(record + 16)) : 0;
 }
 
+static uint64_t oldest_id(const struct log *l)
+{
+	uint64_t id, utc_ns;
+
+	oldest_record(l, &id, &utc_ns);
+	return id ? id : 1;
+}
+
 void log_state_get(const struct log *l, struct log_state *s)
 {
 	*s = (struct log_state){
@@ -262,6 +381,10 @@ void log_state_get(const struct log *l, struct log_state *s)
 		.newest_utc_ns = l->newest_utc_ns,
 		.dropped_chunks = l->dropped_chunks,
 		.recovered_records = l->recovered_records,
+		.sealed = l->seal,
+		.missing_seals = l->seal ? seal_missing(l->seal) : 0,
+		.missing_first = l->missing_first,
+		.missing_last = l->missing_last,
 	};
 	oldest_record(l, &s->first_id, &s->oldest_utc_ns);
 	if (s->first_id == 0 && evtx_writer_count(l->writer)) {
@@ -279,11 +402,16 @@ int log_close(struct log *l, struct err *e)
 {
 	int r = log_flush(l, 1);
 
+	if (r == 0 && l->seal && l->slot_ready && l->flushed)
+		r = seal_chunk(l);
+	l->slot_ready = false;
+	if (r == 0 && l->seal)
+		r = seal_mark(l->seal, SEAL_CLOSED, seal_last_id(l->seal));
 	l->header.next_record_id = l->next_id;
 	if (r == 0)
 		r = log_write_header(l);
 	if (r == 0)
-		r = sync_file(l);
+		r = commit(l);
 	if (r < 0)
 		return err_set(e, -r, "closing the log");
 
@@ -300,6 +428,7 @@ void log_free(struct log *l)
 	if (!l)
 		return;
 	evtx_writer_free(l->writer);
+	seal_free(l->seal);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);

@@ -14,7 +14,12 @@ struct log;
 struct log_options {
 	uint64_t size_max; /* bytes: header and whole chunks; at least LOG_SIZE_MIN, below 4 GiB */
 	struct evtx_identity who;
-	bool check_all; /* after a crash, verify every chunk and not only the newest two */
+	bool check_all; /* after a crash, verify every chunk and not only the newest */
+	struct log_seal { /* docs/formats/seal.md */
+		bool on;
+		int fd, key_fd; /* taken over too when on; both read-write */
+		uint32_t boot;  /* UTC of the boot, in seconds */
+	} seal;
 };
 
 #define LOG_SIZE_MIN (EVTX_FILE_HEADER_SIZE + EVTX_CHUNK_SIZE)
@@ -29,6 +34,9 @@ struct log_state {
 	bool disk_full; /* the file could not grow: the oldest records give way before their time */
 	uint64_t dropped_chunks; /* by recovery */
 	uint64_t recovered_records; /* kept by recovery from a torn chunk */
+	bool sealed;
+	uint64_t missing_seals;   /* found missing at their end when they were opened */
+	uint64_t missing_first, missing_last; /* sealed records found missing at the log's end; 0: none */
 };
 
 /* Takes over fd (read-write; closed by log_free, also on failure), recovers what a crash left, sets the
@@ -44,9 +52,9 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
  * (disk gone, full and nothing to overwrite); the caller counts it. */
 int log_append(struct log *l, const struct event *ev, uint64_t *id);
 
-/* Hands to the kernel what was appended (readers see it), and syncs to disk when sync is set. Called
- * by the owner on a timer; cheap when there is nothing to do. 0 or -errno, nothing is lost on failure:
- * the next flush tries again. */
+/* Hands to the kernel what was appended (readers see it); with sync it is on the disk when this returns, and then
+ * sealed. Called by the owner on a timer; cheap when there is nothing to do. 0 or -errno, nothing is lost on
+ * failure: the next flush tries again. */
 int log_flush(struct log *l, int sync);
 
 void log_state_get(const struct log *l, struct log_state *s);

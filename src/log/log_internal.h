@@ -6,6 +6,10 @@
 #include "../evtx/format.h"
 #include "file.h"
 #include "log.h"
+#include "seal.h"
+
+/* So many full chunks at most may be written and not synced: recovery looks at as many. */
+#define LOG_UNSYNCED_MAX 64u
 
 struct log {
 	int fd;               /* owned */
@@ -21,16 +25,26 @@ struct log {
 	bool slot_ready;      /* once it is empty and in the file */
 	size_t flushed;       /* bytes of the image that the kernel has; 0 before the first */
 	bool unsynced;        /* something was written since the last sync */
+	uint32_t unsynced_chunks; /* finished since the last sync */
 	uint64_t synced_at_ns; /* monotonic */
 	uint64_t next_id;
 	uint64_t newest_utc_ns;
 	uint64_t dropped_chunks;
 	uint64_t recovered_records;
+	struct seal *seal;    /* owned; NULL: not sealed */
+	bool crashed;         /* the file was not closed in order */
+	uint64_t missing_first, missing_last;
 };
 
 /* Finds out what the file holds, mends what a crash left: fills in header (dirty), slots, used, next_id,
  * newest_utc_ns and the two counts. With `all` every chunk is verified. */
 int log_recover(struct log *l, bool all, struct err *e);
+
+/* The header of the chunk in a slot; *state is what evtx_chunk_header_read() says of it. */
+int log_read_slot_header(const struct log *l, uint32_t slot, struct evtx_chunk_header *h, int *state);
+
+/* Seals what a crash left unsealed. */
+int log_seal_found(struct log *l);
 
 /* Writes the 128 bytes of the file header. */
 int log_write_header(struct log *l);

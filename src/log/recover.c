@@ -16,8 +16,7 @@
 /* What the chunk headers say, all together. */
 struct survey {
 	uint64_t lowest_id, highest_id; /* 0 when there is no chunk */
-	uint32_t oldest, newest, second_newest; /* slots */
-	uint64_t second_id;
+	uint32_t oldest, newest; /* slots */
 	uint32_t used;
 	uint32_t last_record_offset; /* of the newest chunk */
 };
@@ -28,8 +27,7 @@ struct workshop {
 	struct evtx_reader *reader;
 };
 
-/* *state is what evtx_chunk_header_read() says of it. */
-static int read_slot_header(const struct log *l, uint32_t slot, struct evtx_chunk_header *h, int *state)
+int log_read_slot_header(const struct log *l, uint32_t slot, struct evtx_chunk_header *h, int *state)
 {
 	uint8_t bytes[EVTX_CHUNK_HEADER] = { 0 };
 	int r = file_read(l->fd, bytes, sizeof(bytes), slot_offset(slot));
@@ -45,14 +43,9 @@ static void survey_add(struct survey *s, uint32_t slot, const struct evtx_chunk_
 		s->oldest = slot;
 	}
 	if (h->last_id > s->highest_id) {
-		s->second_newest = s->newest;
-		s->second_id = s->highest_id;
 		s->newest = slot;
 		s->highest_id = h->last_id;
 		s->last_record_offset = h->last_record_offset;
-	} else if (h->last_id > s->second_id) {
-		s->second_newest = slot;
-		s->second_id = h->last_id;
 	}
 	s->used = slot + 1;
 }
@@ -64,7 +57,7 @@ static int survey_slots(const struct log *l, struct survey *s)
 
 	*s = (struct survey){ 0 };
 	for (uint32_t slot = 0; slot < l->slots; slot++) {
-		r = read_slot_header(l, slot, &h, &state);
+		r = log_read_slot_header(l, slot, &h, &state);
 		if (r < 0)
 			return r;
 		if (state == 0 && h.last_id > 0)
@@ -81,7 +74,7 @@ static int id_is_known(const struct log *l, uint64_t id, uint32_t except, bool *
 
 	*known = false;
 	for (uint32_t slot = 0; slot < l->slots && !*known; slot++) {
-		r = read_slot_header(l, slot, &h, &state);
+		r = log_read_slot_header(l, slot, &h, &state);
 		if (r < 0)
 			return r;
 		*known = slot != except && state == 0 && id >= h.first_id && id <= h.last_id;
@@ -118,6 +111,11 @@ static int repair_headless(const struct log *l, uint32_t slot, struct workshop *
 	bool known = true;
 	int r, kept;
 
+	/* What is sealed had its header on the disk before. */
+	if (l->seal && first > seal_last_id(l->seal)) {
+		memset(chunk, 0, EVTX_CHUNK_SIZE);
+		return 0;
+	}
 	if (evtx_chunk_header_read(chunk, &h) != -ENODATA && first && first == h.first_id) {
 		r = id_is_known(l, first, slot, &known);
 		if (r < 0)
@@ -132,6 +130,24 @@ static int repair_headless(const struct log *l, uint32_t slot, struct workshop *
 	return r < 0 ? r : known ? 0 : kept;
 }
 
+static int empty_behind(const struct log *l, uint32_t slot, const struct evtx_chunk_header *h)
+{
+	return file_write_zeroes(l->fd, EVTX_CHUNK_SIZE - h->free_offset, slot_offset(slot) + h->free_offset);
+}
+
+/* A chunk whose header and data disagree was torn while it was written. Frames that look whole may hold sectors of
+ * another time; only a seal tells. Without seals what looks whole is kept. */
+static int repair_torn(const struct log *l, struct workshop *w, uint64_t first_id)
+{
+	bool settled = true;
+	size_t end = l->seal ? seal_vouches(l->seal, w->chunk, first_id, &settled) : 0;
+
+	if (!settled)
+		memset(w->chunk + (end ? end : EVTX_CHUNK_HEADER), 0,
+		       EVTX_CHUNK_SIZE - (end ? end : EVTX_CHUNK_HEADER));
+	return evtx_chunk_repair(w->reader, w->chunk, first_id, 0);
+}
+
 /* Verifies and mends one slot. */
 static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verify, struct workshop *w)
 {
@@ -139,7 +155,7 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 	struct evtx_chunk_header h;
 	uint32_t before;
 	bool matters;
-	int state, kept, r = read_slot_header(l, slot, &h, &state);
+	int state, kept, r = log_read_slot_header(l, slot, &h, &state);
 
 	if (r < 0 || (state == 0 && !verify))
 		return r;
@@ -148,14 +164,17 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 		return r;
 	if (state == -ENODATA && is_zero(chunk, EVTX_CHUNK_SIZE))
 		return 0;
-	/* Only behind the newest records can there be some whose header came too late. */
-	if (state == 0 && slot != s->newest && is_whole(chunk, &h))
+	/* A chunk that may be sealed already must stay as it is to the last byte. */
+	if (state == 0 && is_whole(chunk, &h))
 		return 0;
 
 	matters = holds_something(chunk, state, s->highest_id);
 	before = evtx_crc(0, chunk, EVTX_CHUNK_SIZE);
-	kept = state == 0 ? evtx_chunk_repair(w->reader, chunk, h.first_id, 0) :
-			    repair_headless(l, slot, w, s->highest_id);
+	/* Behind records that are as their header says there may be more, whose header came too late: nobody was
+	 * told that they are there, and who wrote them still has them. */
+	if (state == 0 && evtx_chunk_data_ok(chunk, &h))
+		return empty_behind(l, slot, &h);
+	kept = state == 0 ? repair_torn(l, w, h.first_id) : repair_headless(l, slot, w, s->highest_id);
 	if (kept < 0)
 		return kept;
 	if (evtx_crc(0, chunk, EVTX_CHUNK_SIZE) == before)
@@ -178,11 +197,12 @@ static int mend(struct log *l, bool all, struct survey *s)
 	if (!chunk || evtx_reader_new(&reader, NULL) < 0)
 		return -ENOMEM;
 	w.reader = reader;
-	for (uint32_t slot = 0; slot < l->slots && r == 0; slot++)
-		r = check_slot(l, s, slot,
-			       all || (s->highest_id && (slot == s->newest ||
-							 (s->second_id && slot == s->second_newest))),
-			       &w);
+	for (uint32_t slot = 0; slot < l->slots && r == 0; slot++) {
+		/* Slots are filled in turn: how long ago was this one? */
+		const uint32_t age = (s->newest + l->slots - slot) % l->slots;
+
+		r = check_slot(l, s, slot, all || age < LOG_UNSYNCED_MAX + 2, &w);
+	}
 	return r < 0 ? r : survey_slots(l, s);
 }
 
@@ -201,9 +221,9 @@ static bool ends_agree(const struct log *l, const struct evtx_file_header *fh, s
 		return true;
 	if (fh->last_chunk >= fh->chunk_count || fh->first_chunk >= fh->chunk_count)
 		return false;
-	if (read_slot_header(l, (uint32_t)fh->first_chunk, &first, &state) < 0 || state < 0)
+	if (log_read_slot_header(l, (uint32_t)fh->first_chunk, &first, &state) < 0 || state < 0)
 		return false;
-	if (read_slot_header(l, (uint32_t)fh->last_chunk, &last, &state) < 0 || state < 0)
+	if (log_read_slot_header(l, (uint32_t)fh->last_chunk, &last, &state) < 0 || state < 0)
 		return false;
 	s->lowest_id = first.first_id;
 	s->highest_id = last.last_id;
@@ -316,10 +336,63 @@ int log_recover(struct log *l, bool all, struct err *e)
 	if (r < 0)
 		return r;
 	if (state < 0 || size != slot_offset(l->slots) || !ends_agree(l, &fh, &s)) {
+		l->crashed = true;
 		r = mend(l, all, &s);
 		if (r < 0)
 			return err_set(e, -r, "recovering the log");
 	}
 	take_over(l, &s, state == 0 && fh.next_record_id ? fh.next_record_id : 1);
 	return 0;
+}
+
+/* ---- sealing what was found ----------------------------------------------------------------------- */
+
+struct found_chunk {
+	uint64_t first_id, last_id;
+	uint32_t slot;
+};
+
+static int by_first_id(const void *a, const void *b)
+{
+	const struct found_chunk *x = a, *y = b;
+
+	return x->first_id < y->first_id ? -1 : x->first_id > y->first_id;
+}
+
+/* Chunks with records that no seal speaks of, and the one whose whole seal is owed, in order. */
+static int find_unsealed(const struct log *l, struct found_chunk *found, uint32_t *count)
+{
+	uint64_t sealed = seal_last_id(l->seal);
+	struct evtx_chunk_header h;
+	int state, r = 0;
+
+	*count = 0;
+	for (uint32_t slot = 0; slot < l->slots && r == 0; slot++) {
+		r = log_read_slot_header(l, slot, &h, &state);
+		if (r < 0 || state < 0 || h.last_id == 0)
+			continue;
+		if (h.last_id > sealed || (h.last_id == sealed && !seal_last_is_whole(l->seal)))
+			found[(*count)++] = (struct found_chunk){ h.first_id, h.last_id, slot };
+	}
+	qsort(found, *count, sizeof(*found), by_first_id);
+	return r;
+}
+
+int log_seal_found(struct log *l)
+{
+	OWNED_HEAP struct found_chunk *found = calloc(l->slots + 1, sizeof(*found));
+	OWNED_HEAP uint8_t *chunk = malloc(EVTX_CHUNK_SIZE);
+	uint32_t count = 0;
+	int r = found && chunk ? find_unsealed(l, found, &count) : -ENOMEM;
+
+	for (uint32_t i = 0; i < count && r == 0; i++) {
+		r = file_read(l->fd, chunk, EVTX_CHUNK_SIZE, slot_offset(found[i].slot));
+		if (r < 0)
+			break;
+		seal_chunk_begin(l->seal);
+		r = seal_whole(l->seal, chunk, found[i].first_id, found[i].last_id);
+		if (r == 0 && i % LOG_UNSYNCED_MAX == 0)
+			r = seal_commit(l->seal, 1);
+	}
+	return r;
 }

@@ -86,7 +86,7 @@ static void append(struct log *l, uint64_t count)
 
 static struct log *open_log(uint64_t size_max, bool all)
 {
-	const struct log_options o = { size_max, { "host01", 700, 701, 0 }, all };
+	const struct log_options o = { .size_max = size_max, .who = { "host01", 700, 701, 0 }, .check_all = all };
 	struct log *l = NULL;
 	struct err e = { 0 };
 
@@ -435,7 +435,7 @@ static void a_log_of_65535_chunks_goes_around_and_not_beyond(void **state)
 	assert_int_equal(le64_get(bytes + 24), 1001);
 	assert_int_equal(ftruncate(fd, (off_t)SLOTS(slots + 1)), 0); /* one too many */
 	l = NULL;
-	assert_int_equal(log_open_take(fd, &(struct log_options){ UINT32_MAX, who, false }, &l, NULL), -EBADMSG);
+	assert_int_equal(log_open_take(fd, &(struct log_options){ .size_max = UINT32_MAX, .who = who }, &l, NULL), -EBADMSG);
 }
 
 /* ---- what must not be touched, what cannot be written --------------------------------------------- */
