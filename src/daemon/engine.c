@@ -901,6 +901,25 @@ static int load_rules(struct engine *g, const struct order *o, struct ruleset **
 	return hashes_of_bytes(g->hashes, HASH_SHA256, bytes, n, hash);
 }
 
+/* What was sealed must be there: else somebody had his hands in it while nobody wrote. */
+static void tell_what_is_missing(struct engine *g)
+{
+	struct log_state s;
+	char text[200];
+
+	log_state_get(g->log, &s);
+	if (s.missing_last) {
+		snprintf(text, sizeof(text), "The log lacks records %lu to %lu, which were sealed", s.missing_first,
+			 s.missing_last);
+		log_error(g, "LOG", text);
+	}
+	if (s.missing_seals) {
+		snprintf(text, sizeof(text), "The end of the log was taken away: its latest %lu seals are missing",
+			 s.missing_seals);
+		log_error(g, "LOG", text);
+	}
+}
+
 static void configure(struct engine *g, const struct order *o)
 {
 	bool first = !g->rules;
@@ -924,6 +943,8 @@ static void configure(struct engine *g, const struct order *o)
 
 	if (first && *g->start->gap)
 		log_error(g, "RESTART", g->start->gap);
+	if (first)
+		tell_what_is_missing(g);
 	if (!first || g->announce)
 		log_own(g, 16, (const char *const[]){ o->name, hash });
 	/* Answered only then: who changed the rules may rely on what they ask for being seen. */
@@ -1174,6 +1195,7 @@ static int prepare(struct engine *g, struct err *e)
 	struct log_options keeping = {
 		.size_max = s->log_size_max,
 		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
+		.seal = { s->seal >= 0, s->seal, s->seal_key, (uint32_t)(s->boot_epoch_ns / SECOND_NS) },
 	};
 
 	pins_init();

@@ -22,6 +22,7 @@ struct engine_start {
 	int write_watch; /* the same for FAN_CLOSE_WRITE; -1: none */
 	int folder_watch; /* fanotify group, descriptor mode, FAN_CLOSE_WRITE in folders of settings; -1: none */
 	int log;        /* the .evtx file, read-write */
+	int seal, seal_key; /* its seals and the key of the next one, read-write; -1: it is not sealed */
 	uint64_t log_size_max;
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the
 			 * engine after it finds (tallies of what was already read from the rings) */

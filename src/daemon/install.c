@@ -19,6 +19,7 @@
 #include "paths.h"
 #include "rules_check.h"
 #include "rules_store.h"
+#include "seal_make.h"
 #include "service_parts.h"
 
 /* --- accounts */
@@ -144,6 +145,8 @@ static int install_files(const struct service_config *c, const struct body_confi
 		return -e->code;
 	if (access(PATH_SETTINGS, F_OK) < 0 &&
 	    install_text(PATH_SETTINGS, packaged_konseki_conf, 0640, e) < 0)
+		return -e->code;
+	if (seal_make_installed(stdout, e) < 0)
 		return -e->code;
 	if (rules && install_rules(rules, file, e) < 0)
 		return -e->code;

@@ -109,7 +109,7 @@ struct body_engine {
 };
 
 #define HELD_FIXED 7 /* ring, ring, counters, log, memory, lock, verdicts; then exec_watch, write_watch,
-			* folder_watch, rules, the sensor's */
+			* folder_watch, rules, seal and its key, the sensor's */
 struct body_held {
 	struct engine_start start; /* descriptors in it mean nothing here */
 	struct body_configure rules;
@@ -118,6 +118,7 @@ struct body_held {
 	uint32_t watches_writes; /* marks are set */
 	uint32_t has_folder_watch;
 	uint32_t has_rules;
+	uint32_t has_seal; /* two descriptors */
 	uint32_t sensor; /* how many descriptors of the sensor end the list */
 };
 
@@ -194,7 +195,7 @@ struct message_head {
 	uint32_t spare;  /* 0 */
 };
 
-#define MESSAGE_FDS_MAX (HELD_FIXED + 4 + SENSOR_FDS_MAX)
+#define MESSAGE_FDS_MAX (HELD_FIXED + 6 + SENSOR_FDS_MAX)
 
 struct message {
 	struct message_head head;

@@ -123,6 +123,28 @@ static int open_log(struct monitor *m, struct err *e)
 	return 0;
 }
 
+/* The installation's key, or that of a run in a terminal; without one the log is not sealed. */
+static int open_seal(struct monitor *m, struct err *e)
+{
+	const struct watch_options *o = m->start->options;
+	char path[sizeof(o->log_path) + sizeof(SEAL_SUFFIX)];
+
+	m->seal_key = o->seal_key;
+	if (o->service) {
+		m->seal_key = open(PATH_SEAL_KEY, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		if (m->seal_key < 0 && errno != ENOENT)
+			return err_set(e, errno, "opening '%s'", PATH_SEAL_KEY);
+	}
+	if (m->seal_key < 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s" SEAL_SUFFIX, o->log_path);
+	m->seal = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (m->seal < 0 || fchmod(m->seal, 0640) < 0)
+		return err_set(e, errno, "opening '%s'", path);
+	give_to_log_readers(m->seal);
+	return 0;
+}
+
 /* --- beginning */
 
 static int make_memory(struct monitor *m, struct err *e)
@@ -151,7 +173,7 @@ static int make_everything(struct monitor *m, struct err *e)
 	struct err watching = { 0 };
 	struct sensor_options so;
 
-	if (open_log(m, e) < 0 || make_memory(m, e) < 0)
+	if (open_log(m, e) < 0 || open_seal(m, e) < 0 || make_memory(m, e) < 0)
 		return -e->code;
 
 	s->log_size_max = o->log_size;
@@ -195,7 +217,8 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	struct sensor_options so;
 
 	if (start->count != HELD_FIXED + start->held.has_exec_watch + start->held.has_write_watch +
-				    start->held.has_folder_watch + start->held.has_rules + start->held.sensor)
+				    start->held.has_folder_watch + start->held.has_rules +
+				    2 * start->held.has_seal + start->held.sensor)
 		return err_set(e, EBADMSG, "what the supervisor held is incomplete");
 	/* Rings, counters and the lock come with the sensor and the options. */
 	close(start->fds[0]);
@@ -211,6 +234,8 @@ static int adopt_everything(struct monitor *m, struct err *e)
 	m->write_watch = start->held.has_write_watch ? *next++ : -1;
 	m->folder_watch = start->held.has_folder_watch ? *next++ : -1;
 	m->rules_file = start->held.has_rules ? *next++ : -1;
+	m->seal = start->held.has_seal ? *next++ : -1;
+	m->seal_key = start->held.has_seal ? *next++ : -1;
 	sensor_options_of(start->options, &so);
 	if (sensor_adopt_take(&so, next, (int)start->held.sensor, &m->sensor, e) < 0)
 		return -e->code;
@@ -254,6 +279,7 @@ void held_send(struct monitor *m)
 	m->held.has_write_watch = m->write_watch >= 0;
 	m->held.has_folder_watch = m->folder_watch >= 0;
 	m->held.has_rules = m->rules_file >= 0;
+	m->held.has_seal = m->seal >= 0;
 	if (m->exec_watch >= 0)
 		fds[n++] = m->exec_watch;
 	if (m->write_watch >= 0)
@@ -262,6 +288,10 @@ void held_send(struct monitor *m)
 		fds[n++] = m->folder_watch;
 	if (m->rules_file >= 0)
 		fds[n++] = m->rules_file;
+	if (m->seal >= 0) {
+		fds[n++] = m->seal;
+		fds[n++] = m->seal_key;
+	}
 	m->held.sensor = (uint32_t)sensor_descriptors(m->sensor, fds + n);
 	m->held_changed = message_send(m->start->link, REPORT_HELD, 0, &m->held, fds,
 				       n + m->held.sensor) < 0;
@@ -620,7 +650,7 @@ int monitor_main(struct monitor_start *start)
 {
 	struct monitor m = {
 		.start = start, .log = -1, .memory = -1, .exec_watch = -1, .write_watch = -1, .folder_watch = -1,
-		 .exec_deny = -1, .rules_file = -1,
+		.exec_deny = -1, .rules_file = -1, .seal = -1, .seal_key = -1,
 		.new_rules_file = -1, .mounts = -1, .control = -1, .ask = -1, .orders = -1,
 		.supervisor = { .from = PARTY_SUPERVISOR, .state = ANY },
 	};

@@ -19,6 +19,7 @@ struct monitor {
 	struct body_held held;
 	int log, memory, exec_watch, write_watch, folder_watch, rules_file; /* owned; -1: none */
 	int exec_deny; /* a group of ours alone: when we die, the kernel lets everything pass; -1: none */
+	int seal, seal_key; /* owned; both -1: not sealed */
 	int mounts; /* mountinfo: readable when something was mounted */
 	int control;
 	bool held_changed; /* the supervisor does not know yet */

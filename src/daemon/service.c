@@ -19,6 +19,7 @@
 #include "paths.h"
 #include "privilege.h"
 #include "rules_store.h"
+#include "seal_make.h"
 #include "service_parts.h"
 #include "settings.h"
 #include "supervisor.h"
@@ -120,6 +121,25 @@ static int settle_service(struct watch_options *w, struct settings *settings, st
 	return absolute(PATH_LOG, w->log_path, sizeof(w->log_path), e);
 }
 
+static bool holds_something(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+/* Every run has a key of its own, so a log has one run. */
+static int settle_seal(struct watch_options *w, struct err *e)
+{
+	char seals[sizeof(w->log_path) + sizeof(SEAL_SUFFIX)];
+
+	snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, w->log_path);
+	if (holds_something(w->log_path) || holds_something(seals))
+		return err_set(e, EBADMSG, "--seal begins a new log, but '%s' is there already", w->log_path);
+	w->seal_key = seal_make_in_memory(stderr, e);
+	return w->seal_key < 0 ? -e->code : 0;
+}
+
 static int settle(const struct run_options *o, struct watch_options *w, struct err *e)
 {
 	w->btf = o->btf;
@@ -127,7 +147,9 @@ static int settle(const struct run_options *o, struct watch_options *w, struct e
 	w->archive_size = ARCHIVE_SIZE_DEFAULT;
 	if (rules_of(o->config, &w->rules, &w->rules_file, e) < 0)
 		return -e->code;
-	return absolute(o->log ? o->log : LOG_NAME, w->log_path, sizeof(w->log_path), e);
+	if (absolute(o->log ? o->log : LOG_NAME, w->log_path, sizeof(w->log_path), e) < 0)
+		return -e->code;
+	return o->seal ? settle_seal(w, e) : 0;
 }
 
 /* --- showing events as they come, in a process of its own */
@@ -257,7 +279,7 @@ static int tell_failed(const char *text, int status)
 
 int service_run(const struct run_options *o)
 {
-	struct watch_options w = { .rules_file = -1, .lock = -1 };
+	struct watch_options w = { .rules_file = -1, .seal_key = -1, .lock = -1 };
 	struct settings settings;
 	struct tellers tellers = { 0 };
 	struct shower shower = { .options = o, .watch = &w, .tellers = &tellers };

@@ -113,7 +113,7 @@ static void run_monitor(struct supervisor *v, int link)
 {
 	static struct monitor_start start;
 	const struct watch_options *o = v->s->options;
-	int keep[MESSAGE_FDS_MAX + 3];
+	int keep[MESSAGE_FDS_MAX + 4];
 	unsigned n = v->fd_count;
 
 	start = (struct monitor_start){ .options = o,
@@ -129,6 +129,8 @@ static void run_monitor(struct supervisor *v, int link)
 	/* Rules that were changed since are among what is held. */
 	if (o->rules_file >= 0 && !v->fd_count)
 		keep[n++] = o->rules_file;
+	if (o->seal_key >= 0 && !v->fd_count)
+		keep[n++] = o->seal_key;
 	files_close_all_but(keep, n);
 	_exit(monitor_main(&start));
 }
@@ -136,8 +138,10 @@ static void run_monitor(struct supervisor *v, int link)
 static void run_engine(struct supervisor *v, int ask, int orders, const int help[HELP_LANES])
 {
 	static struct engine_start start;
-	int keep[HELD_FIXED + 5 + HELP_LANES];
+	int keep[HELD_FIXED + 7 + HELP_LANES];
 	unsigned n = HELD_FIXED;
+	unsigned seal = HELD_FIXED + v->held.has_exec_watch + v->held.has_write_watch + v->held.has_folder_watch +
+			v->held.has_rules;
 
 	start = v->held.start;
 	start.ring[0] = v->fds[0];
@@ -152,6 +156,8 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 	start.folder_watch = v->held.has_folder_watch ?
 				     v->fds[HELD_FIXED + v->held.has_exec_watch + v->held.has_write_watch] :
 				     -1;
+	start.seal = v->held.has_seal ? v->fds[seal] : -1;
+	start.seal_key = v->held.has_seal ? v->fds[seal + 1] : -1;
 	start.ask = ask;
 	start.orders = orders;
 	memcpy(start.help, help, sizeof(start.help));
@@ -166,6 +172,10 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 		keep[n++] = start.write_watch;
 	if (start.folder_watch >= 0)
 		keep[n++] = start.folder_watch;
+	if (start.seal >= 0) {
+		keep[n++] = start.seal;
+		keep[n++] = start.seal_key;
+	}
 	files_close_all_but(keep, n);
 	prctl(PR_SET_NAME, "konseki-engine");
 	_exit(engine_main(&start));
@@ -437,10 +447,9 @@ static void take_held(struct supervisor *v, struct message *m)
 	bool first = v->fd_count == 0;
 
 	if (m->fd_count < HELD_FIXED || b->has_exec_watch > 1 || b->has_write_watch > 1 ||
-	    b->has_folder_watch > 1 || b->has_rules > 1 ||
+	    b->has_folder_watch > 1 || b->has_rules > 1 || b->has_seal > 1 ||
 	    m->fd_count != HELD_FIXED + b->has_exec_watch + b->has_write_watch + b->has_folder_watch +
-				   b->has_rules +
-				   b->sensor) {
+				   b->has_rules + 2 * b->has_seal + b->sensor) {
 		message_close_fds(m);
 		return;
 	}

@@ -104,6 +104,7 @@ def with_wrong_rules_nothing_is_installed(folder):
 def it_installs_runs_and_goes_again(folder):
     marked = shutil.copy('/bin/true', folder + '/marked')
     now = installed()
+    assert mode('/var/lib/konseki/seal.key') == '0 0 600'
     assert mode('/etc/konseki') == '0 0 750' and mode('/var/lib/konseki') == '0 0 700'
     adm = must('getent', 'group', 'adm').stdout.split(':')[2]
     assert mode('/var/log/konseki') == f'0 {adm} 750' and mode(log().path) == f'0 {adm} 640'
@@ -123,6 +124,26 @@ def it_installs_runs_and_goes_again(folder):
     assert not account('konseki') and not account('konseki-help')
     assert log().states() == ['Started', 'Stopped'] and log().is_clean()
     assert run(KONSEKI, '-u').returncode == 87
+
+
+@afterwards_removed
+def the_log_is_sealed_under_a_key_that_is_shown_once(folder):
+    marked = shutil.copy('/bin/true', folder + '/marked')
+    said = must(KONSEKI, '-accepteula', '-i').stdout
+    key = re.search(r'^ +((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$', said, re.M).group(1)
+    expected = execute(marked, 'one')
+    eventually(lambda: expected in log().executed(marked), 'the event')
+    assert 'all is well' in must(KONSEKI, 'verify', '--key', key).stdout
+    said = must(KONSEKI, '-accepteula', '-i').stdout
+    assert key not in said and 'stays sealed' in said, said
+    must(KONSEKI, '-u')
+    assert 'closed in order' in must(KONSEKI, 'verify', '--key', key, log().path).stdout
+    # Another installation has another key: the log of this one is put aside with its seals.
+    installed()
+    aside = [name for name in os.listdir('/var/log/konseki') if re.fullmatch(r'.*-\d{8}T\d{6}Z\.evtx', name)]
+    assert len(aside) == 1, aside
+    assert 'closed in order' in must(KONSEKI, 'verify', '--key', key, '/var/log/konseki/' + aside[0]).stdout
+    assert run(KONSEKI, 'verify', '--key', key).returncode == 1
 
 
 @afterwards_removed
@@ -265,7 +286,8 @@ def it_does_not_touch_a_run_in_a_terminal(folder):
         konseki.close()
 
 
-TESTS = [without_agreement_nothing_is_installed, with_wrong_rules_nothing_is_installed,
+TESTS = [the_log_is_sealed_under_a_key_that_is_shown_once,
+         without_agreement_nothing_is_installed, with_wrong_rules_nothing_is_installed,
          it_installs_runs_and_goes_again, the_log_goes_when_told_so, an_upgrade_keeps_rules_and_log_and_says_so,
          changed_rules_are_those_of_the_next_start, settings_count_from_the_next_start_and_wrong_ones_are_named,
          events_are_told_to_syslog_if_the_settings_say_so,

@@ -363,6 +363,33 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
         must('umount', '-l', small)
 
 
+# --- seals
+
+def sealed(konseki):
+    """What verifying says of a run with --seal."""
+    key = re.search(r'^ +((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$', konseki.said_all(), re.M).group(1)
+    return run(KONSEKI, 'verify', '--key', key, konseki.log.path)
+
+
+def a_sealed_log_stays_well_whoever_is_killed(folder):
+    marked = program(folder)
+    konseki = Run(folder, '--seal')
+    try:
+        for number, who in enumerate(('engine', 'monitor', 'engine'), 1):
+            expected = execute(marked, 30, 100 * number)
+            os.kill(getattr(konseki, who), signal.SIGKILL)
+            konseki.wait_for_restart(number)
+            eventually(lambda e=expected: e[-1] in konseki.log.executed(marked), 'the events')
+            done = sealed(konseki)
+            assert done.returncode == 0, done.stdout
+        konseki.stop()
+        done = sealed(konseki)
+        assert done.returncode == 0 and 'closed in order' in done.stdout, done.stdout
+    finally:
+        konseki.close()
+    refused(87, 'begins a new log', KONSEKI, 'run', '--seal', '--log', konseki.log.path)
+
+
 # --- rules and identity
 
 def rules_change_without_a_restart_and_wrong_ones_change_nothing(folder):
@@ -657,7 +684,7 @@ def what_the_machine_will_do_later_is_told(folder):
 
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
-         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap')]
+         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))
