@@ -4,6 +4,13 @@
 #include <string.h>
 
 #include "../base/own.h"
+#include "../daemon/service.h"
+
+static int log_set_size(const struct arguments *a)
+{
+	return a->word_count < 2 ? bad_usage(a->verb, "how large? A size such as 512M or 2G") :
+				   service_set_log_size(a->words[1]);
+}
 
 static const struct {
 	const char *name;
@@ -11,6 +18,7 @@ static const struct {
 	int (*run)(const struct arguments *a);
 } commands[] = {
 	{ "info", 1, log_info },
+	{ "set-size", 1, log_set_size },
 };
 
 int verb_log(const struct arguments *a)

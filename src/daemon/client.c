@@ -13,6 +13,7 @@
 #include "rules_check.h"
 #include "rules_store.h"
 #include "service_parts.h"
+#include "settings.h"
 
 /* Reading large rules takes seconds; then a monitor may be starting just now. */
 #define ANSWER_MS    30000
@@ -134,4 +135,53 @@ int service_print_config(void)
 		printf(" - %-31s%s\n", "Config hash:", status.body.status.report.config_hash);
 	}
 	return rules_print(file, m.body.configure.what, m.body.configure.name);
+}
+
+/* --- the size of the log */
+
+#define SETTINGS_MAX 65536u
+
+static int store_log_size(const char *size, struct err *e)
+{
+	OWNED_HEAP char *text = calloc(1, SETTINGS_MAX), *changed = NULL;
+	ssize_t n = text ? files_read_text(PATH_SETTINGS, text, SETTINGS_MAX) : -ENOMEM;
+	int r;
+
+	if (n < 0 || n == SETTINGS_MAX - 1)
+		return err_set(e, n < 0 ? (int)-n : EFBIG, "reading '%s'", PATH_SETTINGS);
+	changed = settings_changed(text, "log", "size", size);
+	r = changed ? files_write_text(PATH_SETTINGS, changed, 0640) : -ENOMEM;
+	return r < 0 ? err_set(e, -r, "writing '%s'", PATH_SETTINGS) : 0;
+}
+
+int service_set_log_size(const char *size)
+{
+	struct body_size body = { 0 };
+	OWNED_FD control = -1;
+	struct err e = { 0 };
+	struct message m;
+	int r = refuse_unless_root();
+
+	if (r)
+		return r;
+	if (size_parse(size, &body.bytes) < 0 || body.bytes < 1u << 20 || body.bytes > 0xfffff000u) {
+		fprintf(stderr, "konseki: '%s' is no size of a log: 1M to 4095M\n", size);
+		return STATUS_USAGE;
+	}
+	if (access(PATH_SETTINGS, F_OK) == 0 && store_log_size(size, &e) < 0) {
+		fprintf(stderr, "konseki: %s\n", e.text);
+		return 1;
+	}
+	control = control_connect();
+	if (control < 0) {
+		puts(access(PATH_SETTINGS, F_OK) == 0 ? "Stored; konseki is not running." : "konseki is neither installed nor running.");
+		return access(PATH_SETTINGS, F_OK) == 0 ? 0 : 1;
+	}
+	r = message_ask(control, CONTROL_RESIZE, &body, -1, STATUS_MS, &m);
+	if (r < 0) {
+		fprintf(stderr, "konseki: the service does not answer: %s\n", strerror(-r));
+		return 1;
+	}
+	printf("The log may now become %s large.\n", size);
+	return 0;
 }

@@ -69,8 +69,15 @@ struct engine {
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
 	unsigned depth;
 	bool announce;
+	bool commit_now;          /* an event that may be the last was logged */
 	bool stopping;
 	bool log_failing;
+	int write_error;          /* of the latest flush; 0: it went well */
+	uint64_t write_error_ns, write_told_ns; /* since when, when it was told */
+	bool log_short;           /* it covers less than it should, and that was told */
+	uint64_t log_short_ns;
+	uint64_t minute_ns, minute_id, per_minute; /* how fast it grows */
+	uint64_t new_log_rests_ns; /* until then no new file is asked for */
 	bool disk_full;           /* as the log was last told to be */
 	uint64_t disk_full_ns;    /* when it was told */
 	uint64_t now_ns;          /* CLOCK_BOOTTIME */
@@ -278,6 +285,18 @@ static void take_snapshot(struct engine *g)
 
 /* --- one event */
 
+/* What may be the last that is seen of this machine goes to the disk at once, not within a second: the state of the
+ * service, its rules, errors, kernel modules, events of other makers' tools. */
+static bool is_critical(const struct event *ev)
+{
+	static const unsigned ids[] = { 4, 6, 16, 100, 255 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		if (ev->type->id == ids[i])
+			return true;
+	return false;
+}
+
 static void log_event(struct engine *g, const struct event *ev)
 {
 	uint64_t id;
@@ -288,6 +307,7 @@ static void log_event(struct engine *g, const struct event *ev)
 		return;
 	}
 	g->tally.logged[ev->type->record]++;
+	g->commit_now = g->commit_now || is_critical(ev);
 }
 
 /* Asks the rules; a name they give is put in, and what they drop is counted. */
@@ -810,6 +830,175 @@ static void declare_disk(struct engine *g)
 				 : "The disk has room again: the log grows");
 }
 
+/* --- the log and its file
+ * The monitor hands files; the log gets copies of the descriptors, so that it can be opened again. */
+
+static int copy_fd(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int open_log(struct engine *g, struct err *e)
+{
+	const struct engine_start *s = g->start;
+	struct log_options keeping = {
+		.size_max = s->log_size_max,
+		.next_id = g->tally.next_id,
+		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
+		.seal = { s->seal >= 0, copy_fd(s->seal), copy_fd(s->seal_key),
+			  (uint32_t)(s->boot_epoch_ns / SECOND_NS) },
+	};
+
+	return log_open_take(copy_fd(s->log), &keeping, &g->log, e);
+}
+
+/* Into the log and, in case nobody can read it there, to whoever reads our standard error. */
+static void tell_of_log(struct engine *g, const char *text)
+{
+	fprintf(stderr, "konseki: %s\n", text);
+	log_error(g, "LOG", text);
+}
+
+/* What was sealed must be there: else somebody had his hands in it while nobody wrote. */
+static void tell_what_is_missing(struct engine *g)
+{
+	struct log_state s;
+	char text[200];
+
+	log_state_get(g->log, &s);
+	if (s.missing_last) {
+		snprintf(text, sizeof(text), "The log lacks records %lu to %lu, which were sealed", s.missing_first,
+			 s.missing_last);
+		tell_of_log(g, text);
+	}
+	if (s.missing_seals) {
+		snprintf(text, sizeof(text), "The end of the log was taken away: its latest %lu seals are missing",
+			 s.missing_seals);
+		tell_of_log(g, text);
+	}
+}
+
+/* The file as it is now. The log that was open is given up only when the other one stands. */
+static int open_again(struct engine *g, struct err *e)
+{
+	struct log *before = g->log;
+	int r;
+
+	log_flush(before, true);
+	g->tally.next_id = log_next_id(before);
+	r = open_log(g, e);
+	if (r < 0) {
+		g->log = before;
+		return r;
+	}
+	log_free(before);
+	tell_what_is_missing(g);
+	return 0;
+}
+
+/* Somebody wrote into the file or cut it: mended as after a crash, so that what follows can be read. */
+static void mend_log(struct engine *g)
+{
+	struct err e = { 0 };
+
+	if (open_again(g, &e) < 0)
+		fprintf(stderr, "konseki: the log was changed by somebody else and cannot be mended: %s\n", e.text);
+	else
+		tell_of_log(g, "The log's file was changed by somebody else while it was open");
+}
+
+/* The monitor's answers: both or none. */
+static int ask_for_files(struct engine *g, int *log, int *seal)
+{
+	*seal = -1;
+	*log = answered(g, ask_new_log(g->start->ask));
+	if (*log < 0 || g->start->seal < 0)
+		return *log < 0 ? *log : 0;
+	*seal = answered(g, ask_seals(g->start->ask));
+	if (*seal < 0)
+		fd_drop(log);
+	return *seal < 0 ? *seal : 0;
+}
+
+/* Writes on in the other file; when that cannot be opened, in the one before. */
+static int change_files(struct engine *g, int log, int seal, struct err *e)
+{
+	struct engine_start *s = g->start;
+	int log_before = s->log, seal_before = s->seal;
+	int r;
+
+	s->log = log;
+	s->seal = seal;
+	r = open_again(g, e);
+	if (r < 0) {
+		s->log = log_before;
+		s->seal = seal_before;
+	}
+	fd_drop(r < 0 ? &log : &log_before);
+	fd_drop(r < 0 ? &seal : &seal_before);
+	return r;
+}
+
+/* It is full, or has no name any more. */
+static void begin_new_file(struct engine *g, bool full)
+{
+	struct err e = { 0 };
+	int log, seal, r;
+
+	if (g->now_ns < g->new_log_rests_ns || !may_ask(g))
+		return;
+	g->new_log_rests_ns = g->now_ns + MINUTE_NS;
+	if (full && log_close(g->log, &e) < 0)
+		fprintf(stderr, "konseki: closing the log: %s\n", e.text);
+	r = ask_for_files(g, &log, &seal);
+	r = r < 0 ? err_set(&e, -r, "asking for a new file") : change_files(g, log, seal, &e);
+	if (r < 0) {
+		fprintf(stderr, "konseki: no new file for the log: %s\n", e.text);
+		return;
+	}
+	g->new_log_rests_ns = g->now_ns + SECOND_NS;
+	if (!full)
+		tell_of_log(g, "The log's file was deleted: another one begins here");
+}
+
+static void look_after_file(struct engine *g)
+{
+	int r = log_file_check(g->log);
+
+	if (r == -ENOENT)
+		begin_new_file(g, false);
+	else if (r == -ESTALE)
+		mend_log(g);
+	else if (g->start->log_archives && log_is_nearly_full(g->log))
+		begin_new_file(g, true);
+}
+
+/* A log that is overwritten too fast: somebody may be pushing out what he does not want to be seen. */
+static void declare_span(struct engine *g)
+{
+	struct log_state s;
+	uint64_t covers_s;
+	char text[200];
+	bool is_short;
+
+	log_state_get(g->log, &s);
+	if (g->now_ns - g->minute_ns >= MINUTE_NS) {
+		g->per_minute = g->minute_id ? s.next_id - g->minute_id : 0;
+		g->minute_id = s.next_id;
+		g->minute_ns = g->now_ns;
+	}
+	covers_s = s.newest_utc_ns > s.oldest_utc_ns ? (s.newest_utc_ns - s.oldest_utc_ns) / SECOND_NS : 0;
+	is_short = s.overwrites && s.oldest_utc_ns && covers_s < g->start->log_least_s;
+	if (is_short && (!g->log_short || g->now_ns - g->log_short_ns >= 10 * MINUTE_NS)) {
+		snprintf(text, sizeof(text),
+			 "The log is full and covers only %lu s (should be %u s): its oldest events are overwritten",
+			 covers_s, g->start->log_least_s);
+		tell_of_log(g, text);
+		g->log_short_ns = g->now_ns;
+	}
+	g->log_short = is_short;
+}
+
 /* --- orders */
 
 static bool settings_wanted(const struct ruleset *rules)
@@ -901,25 +1090,6 @@ static int load_rules(struct engine *g, const struct order *o, struct ruleset **
 	return hashes_of_bytes(g->hashes, HASH_SHA256, bytes, n, hash);
 }
 
-/* What was sealed must be there: else somebody had his hands in it while nobody wrote. */
-static void tell_what_is_missing(struct engine *g)
-{
-	struct log_state s;
-	char text[200];
-
-	log_state_get(g->log, &s);
-	if (s.missing_last) {
-		snprintf(text, sizeof(text), "The log lacks records %lu to %lu, which were sealed", s.missing_first,
-			 s.missing_last);
-		log_error(g, "LOG", text);
-	}
-	if (s.missing_seals) {
-		snprintf(text, sizeof(text), "The end of the log was taken away: its latest %lu seals are missing",
-			 s.missing_seals);
-		log_error(g, "LOG", text);
-	}
-}
-
 static void configure(struct engine *g, const struct order *o)
 {
 	bool first = !g->rules;
@@ -981,6 +1151,7 @@ static void report(struct engine *g)
 	r.processes = completed.processes;
 	r.late = completed.late + g->settings_lost;
 	log_state_get(g->log, &r.log);
+	r.log_per_minute = g->per_minute;
 	if (g->rules)
 		snprintf(r.schema_version, sizeof(r.schema_version), "%s",
 			 ruleset_schema_version(g->rules));
@@ -989,16 +1160,41 @@ static void report(struct engine *g)
 	order_answer_status(g->start->orders, &r);
 }
 
+/* A disk that takes nothing: told outside of the log while it lasts, in it afterwards. */
+static void watch_writing(struct engine *g, int r)
+{
+	char text[250], from[24], to[24];
+
+	if (r < 0 && (!g->write_error || g->now_ns - g->write_told_ns >= MINUTE_NS)) {
+		fprintf(stderr, "konseki: the log cannot be written: %s\n", strerror(-r));
+		g->write_error_ns = g->write_error ? g->write_error_ns : g->now_ns;
+		g->write_told_ns = g->now_ns;
+	}
+	if (r == 0 && g->write_error) {
+		utc_text(enrich_utc(g->enrich, g->write_error_ns), from);
+		utc_text(enrich_utc(g->enrich, g->now_ns), to);
+		snprintf(text, sizeof(text), "The log could not be written between %s and %s: %s", from, to,
+			 strerror(g->write_error));
+		g->write_error = 0;
+		tell_of_log(g, text);
+		return;
+	}
+	g->write_error = -r;
+}
+
 /* What was read is in the file now: the rings may forget it, and a new engine must not count it again. An
  * engine killed before this point leaves its records in the rings, where the next one finds them. */
 static void commit(struct engine *g, bool sync)
 {
-	log_flush(g->log, false);
+	int r = log_flush(g->log, false);
+
 	rings_release(g->rings);
+	g->tally.next_id = log_next_id(g->log);
 	*g->kept = g->tally;
 	/* The disk may take long; by now the next engine would find everything in its place. */
-	if (sync)
-		log_flush(g->log, true);
+	if (sync && r == 0)
+		r = log_flush(g->log, true);
+	watch_writing(g, r);
 }
 
 static void read_folder_watch(struct engine *g)
@@ -1092,6 +1288,10 @@ static void obey(struct engine *g)
 			if (g->rules)
 				log_error(g, "RESTART", o.name);
 			break;
+		case ORDER_RESIZE:
+			g->start->log_size_max = o.size;
+			log_resize(g->log, o.size, NULL);
+			break;
 		case ORDER_STOP:
 			g->stopping = true;
 			break;
@@ -1117,6 +1317,8 @@ static void tick(struct engine *g)
 	declare_losses(g);
 	declare_disk(g);
 	pins_sweep(g->now_ns > PIN_REST_NS ? g->now_ns - PIN_REST_NS : 0);
+	declare_span(g);
+	look_after_file(g);
 	g->ticked_ns = g->now_ns;
 }
 
@@ -1151,6 +1353,8 @@ static void run(struct engine *g)
 			read_folder_watch(g);
 		}
 		helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived }, g->now_ns);
+		second = second || g->commit_now;
+		g->commit_now = false;
 		commit(g, second);
 		obey(g);
 		if (!g->stopping && (g->holding || !(rings_backlog(g->rings, KS_RING_EVENTS) && g->rules)))
@@ -1192,11 +1396,6 @@ static int prepare(struct engine *g, struct err *e)
 	};
 	struct dns_sink lookups = { g, take_lookup };
 	struct rlimit files = { FILES_MAX, FILES_MAX };
-	struct log_options keeping = {
-		.size_max = s->log_size_max,
-		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
-		.seal = { s->seal >= 0, s->seal, s->seal_key, (uint32_t)(s->boot_epoch_ns / SECOND_NS) },
-	};
 
 	pins_init();
 	setrlimit(RLIMIT_NOFILE, &files); /* with fewer, fewer files are held */
@@ -1222,8 +1421,8 @@ static int prepare(struct engine *g, struct err *e)
 			return err_set(e, ENOMEM, "arena");
 	if (rings_map(s->ring, s->ring_bytes, s->counters, s->cpus, &g->rings, e) < 0 ||
 	    hashes_new(&g->hashes, e) < 0 || privilege_seal_engine(e) < 0 ||
-	    log_open_take(s->log, &keeping, &g->log, e) < 0 ||
-	    dns_new(&lookups, &g->dns, e) < 0 || enrich_new(&completing, &g->enrich, e) < 0)
+	    open_log(g, e) < 0 || dns_new(&lookups, &g->dns, e) < 0 ||
+	    enrich_new(&completing, &g->enrich, e) < 0)
 		return -e->code;
 	return 0;
 }

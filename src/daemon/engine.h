@@ -24,6 +24,8 @@ struct engine_start {
 	int log;        /* the .evtx file, read-write */
 	int seal, seal_key; /* its seals and the key of the next one, read-write; -1: it is not sealed */
 	uint64_t log_size_max;
+	uint32_t log_archives;  /* full files are put aside, not overwritten */
+	uint32_t log_least_s;   /* a full log that covers less says so; 0: never */
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the
 			 * engine after it finds (tallies of what was already read from the rings) */
 	int ask;    /* to the monitor: requests.def, "engine asks" (request.h) */
@@ -49,6 +51,7 @@ struct engine_tally {
 	uint64_t made[KS_RECORD_COUNT];     /* events put together here, of other records */
 	uint64_t refused[KS_RECORD_COUNT];  /* read, but the log would not take them */
 	uint64_t declared[KS_RECORD_COUNT]; /* losses that an event 255 has told of */
+	uint64_t next_id;                   /* of the log: also when its next file is a new one */
 };
 
 /* Runs until ordered to stop or until the channels close; returns the exit status. Starts by sealing
@@ -66,6 +69,7 @@ struct engine_report {
 	uint64_t processes;      /* known now */
 	uint64_t late;           /* fields that are "-" since the helper did not answer in time */
 	struct log_state log;
+	uint64_t log_per_minute; /* records, in the latest minute */
 	char schema_version[8]; /* of the rules in force */
 	char config_name[256];
 	char config_hash[80]; /* "SHA256=..." or "-" */

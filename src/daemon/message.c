@@ -102,6 +102,7 @@ static void end_texts_status(void *body)
 #define end_texts_path    NULL
 #define end_texts_mapping NULL
 #define end_texts_want    NULL
+#define end_texts_size    NULL
 #define end_texts_pulse   NULL
 #define end_texts_address NULL
 #define end_texts_login   NULL

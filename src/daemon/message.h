@@ -93,6 +93,10 @@ struct body_configure { /* with the file as descriptor, or without one by `what`
 	char name[256];
 };
 
+struct body_size {
+	uint64_t bytes;
+};
+
 struct body_reply {
 	char text[1000];
 };
@@ -214,6 +218,7 @@ struct message {
 		struct body_library library;
 		struct body_content content;
 		struct body_want want;
+		struct body_size size;
 		struct body_configure configure;
 		struct body_reply reply;
 		struct body_report report;

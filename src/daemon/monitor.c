@@ -4,21 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
 #include "../collect/folder_watch.h"
 #include "../event/event.h"
-#include "../evtx/format.h"
 #include "host.h"
 #include "monitor_parts.h"
 #include "paths.h"
@@ -27,123 +23,6 @@
 #define PULSE_MS    1000
 #define AT_ONCE      64 /* messages of one sender: then the others have their turn */
 #define LAST_WAIT_MS 30000 /* for an engine that drains its last records though nobody supervises us */
-
-/* --- the log file */
-
-static bool is_zero(const uint8_t *bytes, size_t n)
-{
-	while (n > 0 && bytes[n - 1] == 0)
-		n--;
-	return n == 0;
-}
-
-/* Somebody's letter is not ours to write over. A file that is empty or all zeroes (a crash while it was made)
- * is as good as new: 1 for an event log, 0 for a new one. */
-static int look_at_log(int log, struct evtx_file_header *h)
-{
-	uint8_t head[128] = { 0 };
-	ssize_t n = pread(log, head, sizeof(head), 0);
-	int r;
-
-	if (n < 0)
-		return -errno;
-	if (is_zero(head, sizeof(head)))
-		return 0;
-	r = n < (ssize_t)sizeof(head) ? -EBADMSG : evtx_file_header_read(head, h);
-	return r < 0 && r != -EILSEQ ? r : 1;
-}
-
-/* The former run's end, as far as the file tells: a log that was not closed was cut off, and the last
- * write to it is the last that was seen. */
-static void tell_gap(int log, const struct evtx_file_header *h, char *gap, size_t size)
-{
-	struct stat st;
-	char from[24], to[24];
-
-	if (!(h->flags & EVTX_FILE_DIRTY) || fstat(log, &st) < 0)
-		return;
-	utc_text((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, from);
-	utc_text(now_utc_ns(), to);
-	snprintf(gap, size, "The former run was cut off: not watching from %s (last record) to %s",
-		 from, to);
-}
-
-/* Readable for the group that may read logs, where there is such a group. */
-static void give_to_log_readers(int fd)
-{
-	struct group *adm = NULL;
-	FILE *groups = fopen("/etc/group", "re");
-
-	while (groups && (adm = fgetgrent(groups)))
-		if (strcmp(adm->gr_name, "adm") == 0)
-			break;
-	if (adm && fchown(fd, 0, adm->gr_gid) < 0)
-		fprintf(stderr, "konseki: giving the log to group adm: %s\n", strerror(errno));
-	if (groups)
-		fclose(groups);
-}
-
-static int make_log_folder(struct err *e)
-{
-	OWNED_FD folder = -1;
-
-	if (mkdir(PATH_LOGS, 0750) < 0 && errno != EEXIST)
-		return err_set(e, errno, "making the folder '%s'", PATH_LOGS);
-	folder = open(PATH_LOGS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return err_set(e, errno, "opening the folder '%s'", PATH_LOGS);
-	give_to_log_readers(folder);
-	return 0;
-}
-
-static int open_log(struct monitor *m, struct err *e)
-{
-	const char *path = m->start->options->log_path;
-	struct evtx_file_header h = { 0 };
-	struct stat st;
-	int r;
-
-	if (m->start->options->service && make_log_folder(e) < 0)
-		return -e->code;
-	m->log = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
-	if (m->log < 0)
-		return err_set(e, errno,
-			       "opening the log '%s' for writing (another place: --log FILE)", path);
-	if (fstat(m->log, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_set(e, EBADMSG, "the log '%s' is no regular file", path);
-	r = look_at_log(m->log, &h);
-	if (r < 0)
-		return err_set(e, r == -EBADMSG ? EBADMSG : -r,
-			       "'%s' is no event log and is left as it is", path);
-	if (fchmod(m->log, 0640) < 0)
-		return err_set(e, errno, "setting the mode of '%s'", path);
-	give_to_log_readers(m->log);
-	if (r > 0)
-		tell_gap(m->log, &h, m->held.start.gap, sizeof(m->held.start.gap));
-	return 0;
-}
-
-/* The installation's key, or that of a run in a terminal; without one the log is not sealed. */
-static int open_seal(struct monitor *m, struct err *e)
-{
-	const struct watch_options *o = m->start->options;
-	char path[sizeof(o->log_path) + sizeof(SEAL_SUFFIX)];
-
-	m->seal_key = o->seal_key;
-	if (o->service) {
-		m->seal_key = open(PATH_SEAL_KEY, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		if (m->seal_key < 0 && errno != ENOENT)
-			return err_set(e, errno, "opening '%s'", PATH_SEAL_KEY);
-	}
-	if (m->seal_key < 0)
-		return 0;
-	snprintf(path, sizeof(path), "%s" SEAL_SUFFIX, o->log_path);
-	m->seal = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
-	if (m->seal < 0 || fchmod(m->seal, 0640) < 0)
-		return err_set(e, errno, "opening '%s'", path);
-	give_to_log_readers(m->seal);
-	return 0;
-}
 
 /* --- beginning */
 
@@ -173,10 +52,12 @@ static int make_everything(struct monitor *m, struct err *e)
 	struct err watching = { 0 };
 	struct sensor_options so;
 
-	if (open_log(m, e) < 0 || open_seal(m, e) < 0 || make_memory(m, e) < 0)
+	if (log_files_open(m, e) < 0 || make_memory(m, e) < 0)
 		return -e->code;
 
 	s->log_size_max = o->log_size;
+	s->log_archives = o->archive_bytes > 0;
+	s->log_least_s = o->least_minutes * 60;
 	s->announce = 1;
 	host_machine(s->machine);
 	host_name(s->computer, sizeof(s->computer));
@@ -253,6 +134,7 @@ static int begin(struct monitor *m, struct err *e)
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		m->wanted[i] = 1;
 	r = control_open(m, e);
+	join_log_readers();
 	return r < 0 ? r : privilege_reduce_monitor(e);
 }
 
@@ -345,6 +227,7 @@ static void pulse(struct monitor *m)
 		engine_ask_status(m);
 	control_tick(m);
 	declare_untold(m);
+	log_files_tick(m);
 }
 
 /* --- to the engine */
@@ -401,7 +284,7 @@ static void configure_new_engine(struct monitor *m)
 }
 
 /* Into the log, as an event 255. */
-static void note(struct monitor *m, const char *text)
+void note(struct monitor *m, const char *text)
 {
 	struct body_reply body = { 0 };
 

@@ -11,6 +11,8 @@ struct watch_options {
 	char log_path[256];
 	uint64_t log_size;
 	uint64_t archive_size; /* of all files in one archive */
+	uint64_t archive_bytes; /* 0: the log is a ring */
+	uint32_t archive_days, least_minutes;
 	uint32_t ring_events_bytes, ring_process_bytes; /* 0: the sensor's own choice */
 	uint16_t dns_ports[KS_DNS_PORTS]; /* all 0: the sensor's own choice */
 	const char *btf; /* NULL: the kernel's own description of its types */

@@ -294,6 +294,20 @@ static int answer_WANT(struct monitor *m, const struct message *request, union a
 	return r;
 }
 
+static int answer_NEWLOG(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	(void)request;
+	(void)body;
+	return m->stopping ? -ESHUTDOWN : place_new_log(m);
+}
+
+static int answer_SEALS(struct monitor *m, const struct message *request, union answer_body *body)
+{
+	(void)request;
+	(void)body;
+	return m->seal < 0 ? -ENOENT : fcntl(m->seal, F_DUPFD_CLOEXEC, 0);
+}
+
 static int (*const answers[MESSAGE_KINDS])(struct monitor *, const struct message *, union answer_body *) = {
 #define ENGINE_ASKS(name, ...) [ASK_##name] = answer_##name,
 #include "requests.def"

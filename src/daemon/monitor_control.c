@@ -157,7 +157,7 @@ static void control_STATUS(struct monitor *m, struct client *c, struct message *
 		engine_ask_status(m);
 }
 
-static void refuse_rules(struct client *c, int code, const char *text)
+static void reply_text(struct client *c, int code, const char *text)
 {
 	struct body_reply reply = { 0 };
 
@@ -174,13 +174,13 @@ static void control_CONFIGURE(struct monitor *m, struct client *c, struct messag
 	if (request->fd_count > 1 || (file < 0) == (rules->what == 0) ||
 	    (file >= 0 && files_is_frozen(file, RULES_MAX) < 0)) {
 		message_close_fds(request);
-		refuse_rules(c, -EINVAL, "not a file of rules");
+		reply_text(c, -EINVAL, "not a file of rules");
 		return;
 	}
 	request->fd_count = 0;
 	r = engine_configure_take(m, rules, file, c);
 	if (r < 0)
-		refuse_rules(c, r, r == -EBUSY ? "other rules are being read at this moment" :
+		reply_text(c, r, r == -EBUSY ? "other rules are being read at this moment" :
 						 "the engine does not answer");
 }
 
@@ -188,6 +188,22 @@ static void control_CONFIG(struct monitor *m, struct client *c, struct message *
 {
 	(void)request;
 	answer(c, 0, &m->held.rules, m->rules_file);
+}
+
+/* Also for the engines to come. */
+static void control_RESIZE(struct monitor *m, struct client *c, struct message *request)
+{
+	const struct body_size *size = &request->body.size;
+
+	if (size->bytes < LOG_SIZE_MIN || size->bytes > UINT32_MAX) {
+		reply_text(c, -EINVAL, "no size for a log");
+		return;
+	}
+	m->held.start.log_size_max = size->bytes;
+	held_send(m);
+	if (m->orders >= 0)
+		message_send(m->orders, COMMAND_RESIZE, 0, size, NULL, 0);
+	reply_text(c, 0, "");
 }
 
 static void control_STOP(struct monitor *m, struct client *c, struct message *request)

@@ -22,6 +22,8 @@ struct monitor {
 	int seal, seal_key; /* owned; both -1: not sealed */
 	int mounts; /* mountinfo: readable when something was mounted */
 	int control;
+	bool misplaced;        /* the log's name leads elsewhere, and that was told */
+	uint64_t misplaced_ms, pruned_ms;
 	bool held_changed; /* the supervisor does not know yet */
 	bool stopping;
 	uint8_t wanted[KS_RECORD_COUNT];
@@ -54,6 +56,16 @@ int engine_configure_take(struct monitor *m, const struct body_configure *rules,
 void engine_ask_status(struct monitor *m);
 void held_send(struct monitor *m);
 void tell_stop(struct monitor *m);
+void note(struct monitor *m, const char *text); /* into the log, as an event 255 */
+
+/* monitor_log.c: the log's files by name. */
+int log_files_open(struct monitor *m, struct err *e);
+/* The file there is becomes an archive, if it has its name still, and another one begins: a descriptor of that, or
+ * -errno and nothing has changed. */
+int place_new_log(struct monitor *m);
+/* Once a second: is the file that is written still where its name says? Archives in excess go. */
+void log_files_tick(struct monitor *m);
+void join_log_readers(void); /* so that new files can be given to them later */
 
 /* monitor_answer.c: a descriptor or 0, or -errno. *body: what is given back besides. The request's descriptors
  * stay the caller's. */

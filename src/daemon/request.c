@@ -173,6 +173,16 @@ int ask_want(int channel, const bool wanted[KS_RECORD_COUNT])
 	return ask_nothing_back(channel, ASK_WANT, &body);
 }
 
+int ask_new_log(int channel)
+{
+	return ask_descriptor(channel, ASK_NEWLOG, NULL);
+}
+
+int ask_seals(int channel)
+{
+	return ask_descriptor(channel, ASK_SEALS, NULL);
+}
+
 /* --- obeying */
 
 static const enum message_kind command_of[] = {
@@ -206,6 +216,8 @@ int order_receive(int channel, struct order *o)
 	if (o->kind == ORDER_CONFIGURE) {
 		o->what = m.body.configure.what;
 		memcpy(o->name, m.body.configure.name, sizeof(o->name));
+	} else if (o->kind == ORDER_RESIZE) {
+		o->size = m.body.size.bytes;
 	} else if (o->kind == ORDER_NOTE) {
 		snprintf(o->name, sizeof(o->name), "%.255s", m.body.reply.text);
 	}

@@ -40,6 +40,9 @@ int ask_keep(int channel, int stored, const char *folder, const char *digest, co
 int ask_block(int channel, int file, uint32_t tgid, uint64_t start_ns);
 /* Only these record types are wanted from now on. */
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
+/* Another file for the log; the one before, if it has a name, becomes an archive. Then its seals. */
+int ask_new_log(int channel);
+int ask_seals(int channel);
 
 /* --- The monitor orders, the engine obeys. */
 /* Both channels outlive the monitor (the supervisor holds its ends): after it was restarted the engine
@@ -54,6 +57,7 @@ struct order {
 	enum order_kind kind;
 	int fd;            /* CONFIGURE: the file, or -1 for `what`; else -1. The engine's to close */
 	uint32_t what;     /* CONFIGURE without a file: ORDER_DEFAULTS or ORDER_EVERYTHING */
+	uint64_t size;     /* RESIZE: bytes */
 	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults");
 			    * NOTE: text of an event 255 */
 };

@@ -112,6 +112,9 @@ static int settle_service(struct watch_options *w, struct settings *settings, st
 	w->btf = access(PATH_BTF, F_OK) == 0 ? PATH_BTF : NULL;
 	w->log_size = settings->log_size;
 	w->archive_size = settings->archive_size;
+	w->archive_bytes = settings->log_archive;
+	w->archive_days = settings->log_archive_days;
+	w->least_minutes = settings->log_least_minutes;
 	w->ring_events_bytes = settings->ring_events_bytes;
 	w->ring_process_bytes = settings->ring_process_bytes;
 	if (tellers_init(tellers, settings, w->log_path) < 0)
@@ -145,6 +148,7 @@ static int settle(const struct run_options *o, struct watch_options *w, struct e
 	w->btf = o->btf;
 	w->log_size = o->log_size ? o->log_size : LOG_SIZE_DEFAULT;
 	w->archive_size = ARCHIVE_SIZE_DEFAULT;
+	w->least_minutes = LOG_LEAST_MINUTES;
 	if (rules_of(o->config, &w->rules, &w->rules_file, e) < 0)
 		return -e->code;
 	if (absolute(o->log ? o->log : LOG_NAME, w->log_path, sizeof(w->log_path), e) < 0)

@@ -37,4 +37,6 @@ int service_install(const struct service_config *c);
 int service_uninstall(bool force, bool remove_log); /* -u */
 int service_configure(const struct service_config *c); /* -c with a file, "--" or options: never empty */
 int service_print_config(void);                     /* -c */
+/* `konseki log set-size`: at once, and in the settings of the installation. */
+int service_set_log_size(const char *size);
 int service_status(bool json);

@@ -33,6 +33,55 @@ int size_parse(const char *text, uint64_t *bytes)
 	return 0;
 }
 
+/* Does the line set `name`, or is it the comment that shows its default? */
+static bool line_sets(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	line += *line == ';';
+	return strncmp(line, name, n) == 0 && line[n + strspn(line + n, " \t")] == '=';
+}
+
+/* Where in the text the new line goes, and how much of the text gives way to it. */
+static const char *find_line(const char *text, const char *section, const char *name, size_t *gives_way)
+{
+	const char *place = NULL;
+	bool inside = false;
+
+	*gives_way = 0;
+	for (const char *line = text; *line;) {
+		size_t n = strcspn(line, "\n"), whole = n + (line[n] == '\n');
+
+		if (*line == '[')
+			inside = strncmp(line + 1, section, strlen(section)) == 0 && line[1 + strlen(section)] == ']';
+		if (inside && *line == '[')
+			place = line + whole;
+		if (inside && line_sets(line, name)) {
+			place = line;
+			*gives_way = whole;
+			if (*line != ';')
+				break;
+		}
+		line += whole;
+	}
+	return place;
+}
+
+char *settings_changed(const char *text, const char *section, const char *name, const char *value)
+{
+	size_t gives_way, room = strlen(text) + strlen(section) + strlen(name) + strlen(value) + 16;
+	const char *place = find_line(text, section, name, &gives_way);
+	char *changed = malloc(room);
+
+	if (!changed)
+		return NULL;
+	if (place)
+		snprintf(changed, room, "%.*s%s = %s\n%s", (int)(place - text), text, name, value, place + gives_way);
+	else
+		snprintf(changed, room, "%s\n[%s]\n%s = %s\n", text, section, name, value);
+	return changed;
+}
+
 /* One row a setting. */
 static const struct {
 	const char *section, *name;
@@ -43,6 +92,9 @@ static const struct {
 	bool ports; /* not a size, but KS_DNS_PORTS numbers */
 } known[] = {
 	{ "log", "size", offsetof(struct settings, log_size), true, 1u << 20, 0xfffff000u, false, false },
+	{ "log", "archive", offsetof(struct settings, log_archive), true, 0, 1ull << 50, false, false },
+	{ "log", "archive-days", offsetof(struct settings, log_archive_days), false, 0, 36500, false, false },
+	{ "log", "least-minutes", offsetof(struct settings, log_least_minutes), false, 0, 525600, false, false },
 	{ "archive", "size", offsetof(struct settings, archive_size), true, 1u << 20, 1ull << 40, false, false },
 	{ "sensor", "ring", offsetof(struct settings, ring_events_bytes), false, 1u << 20, 1u << 30,
 	  true, false },
@@ -169,7 +221,7 @@ int settings_load(const char *path, struct settings *s, struct err *e)
 	FILE *from;
 	int r;
 
-	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT, .archive_size = ARCHIVE_SIZE_DEFAULT,
+	*s = (struct settings){ .log_size = LOG_SIZE_DEFAULT, .log_least_minutes = LOG_LEAST_MINUTES, .archive_size = ARCHIVE_SIZE_DEFAULT,
 				.text_ident = "konseki",
 				.text_length = TEXT_LENGTH_DEFAULT };
 	from = fopen(path, "re");

@@ -12,6 +12,9 @@
 
 struct settings {
 	uint64_t log_size;           /* [log] size */
+	uint64_t log_archive;        /* [log] archive: bytes of full files that are kept; 0: none, the oldest is overwritten */
+	uint32_t log_archive_days;   /* [log] archive-days: 0: whatever their age */
+	uint32_t log_least_minutes;  /* [log] least-minutes: a log that covers less says so; 0: never */
 	uint64_t archive_size;       /* [archive] size */
 	uint32_t ring_events_bytes;  /* [sensor] ring */
 	uint32_t ring_process_bytes; /* [sensor] process-ring */
@@ -22,7 +25,7 @@ struct settings {
 };
 
 #define TEXT_LENGTH_DEFAULT 4000u
-
+#define LOG_LEAST_MINUTES 60u
 #define LOG_SIZE_DEFAULT (256ull << 20)
 
 /* The defaults, then what the file says; a file that is not there says nothing. -EBADMSG with file and line
@@ -30,6 +33,10 @@ struct settings {
 int settings_load(const char *path, struct settings *s, struct err *e);
 /* The same from a stream. */
 int settings_read(FILE *from, const char *name, struct settings *s, struct err *e);
+
+/* The file's text with that setting changed, or added where it says nothing of it; the rest stays as it is. The
+ * caller's, to be freed; NULL: no memory. */
+char *settings_changed(const char *text, const char *section, const char *name, const char *value);
 
 /* "256M", "1G", "65536": 0 or -EINVAL. */
 int size_parse(const char *text, uint64_t *bytes);

@@ -97,6 +97,8 @@ static void print_text(const struct body_status *s)
 	       (double)r->log.size / 1048576, (double)r->log.size_max / 1048576, r->log.first_id,
 	       r->log.next_id ? r->log.next_id - 1 : 0);
 	print_times(&r->log);
+	printf("%-10s %" PRIu64 " records in the latest minute%s%s\n", "", r->log_per_minute,
+	       r->log.overwrites ? ", each new one costs an old one" : "", r->log.sealed ? "; sealed" : "; not sealed");
 	print_told(s);
 	printf("%-10s %.1f MiB\n\n", "memory", (double)memory_bytes(s) / 1048576);
 	print_tally(stdout, r);
@@ -177,9 +179,11 @@ static void print_json(const struct body_status *s)
 	printf("},\"log\":{");
 	print_member("path", s->log_path);
 	printf(",\"size\":%" PRIu64 ",\"size_max\":%" PRIu64 ",\"first\":%" PRIu64 ",\"next\":%" PRIu64
-	       ",\"oldest_utc_ns\":%" PRIu64 ",\"newest_utc_ns\":%" PRIu64 "},",
+	       ",\"oldest_utc_ns\":%" PRIu64 ",\"newest_utc_ns\":%" PRIu64 ",\"per_minute\":%" PRIu64
+	       ",\"overwrites\":%s,\"sealed\":%s},",
 	       r->log.size, r->log.size_max, r->log.first_id, r->log.next_id, r->log.oldest_utc_ns,
-	       r->log.newest_utc_ns);
+	       r->log.newest_utc_ns, r->log_per_minute, r->log.overwrites ? "true" : "false",
+	       r->log.sealed ? "true" : "false");
 	print_told_json(s);
 	printf("\"memory\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"path_unknown\":%" PRIu64
 	       ",\"missed\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"hashes_missing\":%" PRIu64

@@ -465,6 +465,7 @@ static void take_held(struct supervisor *v, struct message *m)
 	} else {
 		struct engine_start ours = v->held.start;
 
+		ours.log_size_max = b->start.log_size_max;
 		v->held = *b;
 		v->held.start = ours;
 	}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -105,6 +106,41 @@ static int give_up_slot(struct log *l, uint32_t slot)
 	return give_up(l, slot, last);
 }
 
+/* ---- somebody else's hands ------------------------------------------------------------------------- */
+
+static void note_written(struct log *l)
+{
+	struct stat st;
+
+	if (fstat(l->fd, &st) < 0)
+		return;
+	l->written = st.st_mtim;
+	l->written_size = st.st_size;
+}
+
+/* Before we write, since afterwards the time is ours. */
+static void look_for_others(struct log *l)
+{
+	struct stat st;
+
+	if (l->written_size && fstat(l->fd, &st) == 0 &&
+	    (st.st_size != l->written_size || st.st_mtim.tv_sec != l->written.tv_sec ||
+	     st.st_mtim.tv_nsec != l->written.tv_nsec))
+		l->touched = true;
+}
+
+int log_file_check(struct log *l)
+{
+	struct stat st;
+
+	if (fstat(l->fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink == 0)
+		return -ENOENT;
+	look_for_others(l);
+	return l->touched ? -ESTALE : 0;
+}
+
 /* ---- the next slot -------------------------------------------------------------------------------- */
 
 static int grow(struct log *l)
@@ -182,10 +218,14 @@ static int empty_slot(struct log *l, uint32_t slot)
 
 static int begin_chunk(struct log *l)
 {
-	int r = choose_slot(l, &l->slot);
+	int r;
 
+	look_for_others(l);
+	r = choose_slot(l, &l->slot);
+	note_written(l);
 	if (r == 0)
 		r = empty_slot(l, l->slot);
+	note_written(l);
 	if (r < 0)
 		return r;
 	evtx_writer_begin(l->writer);
@@ -227,12 +267,25 @@ static int flush_chunk(struct log *l)
 	return 0;
 }
 
+/* So many chunks may be written before the owner looks again. */
+#define NEARLY_FULL 64u
+
+bool log_is_nearly_full(const struct log *l)
+{
+	uint32_t room = l->limit / 4 < NEARLY_FULL ? l->limit / 4 : NEARLY_FULL;
+
+	return l->used > 0 && l->limit - l->used <= room;
+}
+
 int log_flush(struct log *l, int sync)
 {
-	int r = flush_chunk(l);
+	int r;
 
+	look_for_others(l);
+	r = flush_chunk(l);
 	if (r == 0 && l->header_stale)
 		r = log_write_header(l);
+	note_written(l);
 	if (r == 0 && sync)
 		r = commit(l);
 	return r;
@@ -314,6 +367,11 @@ static int seal_what_is_there(struct log *l, struct err *e)
 	return r < 0 ? err_set(e, -r, "sealing what the log holds") : 0;
 }
 
+int log_resize(struct log *l, uint64_t size_max, struct err *e)
+{
+	return set_sizes(l, size_max, e);
+}
+
 int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e)
 {
 	OWNED_FD owned_fd = fd, owned_seal = o->seal.on ? o->seal.fd : -1;
@@ -334,6 +392,8 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 	if (r < 0)
 		return r;
 
+	if (o->next_id > l->next_id)
+		l->next_id = l->header.next_record_id = o->next_id;
 	r = log_write_header(l);
 	if (r == 0)
 		r = sync_file(l);
@@ -344,6 +404,7 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 	}
 	if (r == 0)
 		r = begin_chunk(l);
+	note_written(l);
 	if (r < 0)
 		return err_set(e, -r, "preparing the log");
 	*ret = MOVE(l);
@@ -378,6 +439,7 @@ void log_state_get(const struct log *l, struct log_state *s)
 		.size = slot_offset(l->slots),
 		.size_max = l->size_max,
 		.disk_full = l->disk_full,
+		.overwrites = l->used > 0 && l->used >= (l->disk_full ? l->slots : l->limit),
 		.newest_utc_ns = l->newest_utc_ns,
 		.dropped_chunks = l->dropped_chunks,
 		.recovered_records = l->recovered_records,
@@ -391,6 +453,11 @@ void log_state_get(const struct log *l, struct log_state *s)
 		s->first_id = evtx_writer_first_id(l->writer);
 		s->oldest_utc_ns = l->newest_utc_ns;
 	}
+}
+
+uint64_t log_next_id(const struct log *l)
+{
+	return l->next_id;
 }
 
 bool log_disk_full(const struct log *l)

@@ -13,6 +13,7 @@ struct log;
 
 struct log_options {
 	uint64_t size_max; /* bytes: header and whole chunks; at least LOG_SIZE_MIN, below 4 GiB */
+	uint64_t next_id; /* the next record gets at least this id; 0: as the file says */
 	struct evtx_identity who;
 	bool check_all; /* after a crash, verify every chunk and not only the newest */
 	struct log_seal { /* docs/formats/seal.md */
@@ -32,6 +33,7 @@ struct log_state {
 	uint64_t oldest_utc_ns;
 	uint64_t newest_utc_ns;
 	bool disk_full; /* the file could not grow: the oldest records give way before their time */
+	bool overwrites; /* each new chunk costs the oldest one */
 	uint64_t dropped_chunks; /* by recovery */
 	uint64_t recovered_records; /* kept by recovery from a torn chunk */
 	bool sealed;
@@ -57,6 +59,16 @@ int log_append(struct log *l, const struct event *ev, uint64_t *id);
  * failure: the next flush tries again. */
 int log_flush(struct log *l, int sync);
 
+/* Another size_max, from the next chunk on: nothing is lost by it but what a smaller log cannot hold. 0 or -EINVAL. */
+int log_resize(struct log *l, uint64_t size_max, struct err *e);
+
+/* What has become of the file while it was open: 0; -ESTALE: somebody else wrote into it or cut it since the latest
+ * flush, -ENOENT: it has no name any more. */
+int log_file_check(struct log *l);
+/* The next chunks would overwrite the oldest. */
+bool log_is_nearly_full(const struct log *l);
+
+uint64_t log_next_id(const struct log *l);
 void log_state_get(const struct log *l, struct log_state *s);
 bool log_disk_full(const struct log *l); /* the same as in the state, without reading the file */
 

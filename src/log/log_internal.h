@@ -2,6 +2,8 @@
 /* What log.c and recover.c share. */
 #pragma once
 #include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "../evtx/format.h"
 #include "file.h"
@@ -29,6 +31,9 @@ struct log {
 	uint64_t synced_at_ns; /* monotonic */
 	uint64_t next_id;
 	uint64_t newest_utc_ns;
+	struct timespec written; /* the file's time after our latest write, */
+	off_t written_size;      /* and its size */
+	bool touched;            /* somebody else wrote into it */
 	uint64_t dropped_chunks;
 	uint64_t recovered_records;
 	struct seal *seal;    /* owned; NULL: not sealed */

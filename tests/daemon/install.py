@@ -147,6 +147,45 @@ def the_log_is_sealed_under_a_key_that_is_shown_once(folder):
 
 
 @afterwards_removed
+def full_logs_are_kept_as_archives_up_to_a_size(folder):
+    marked = shutil.copy('/bin/true', folder + '/marked')
+    said = must(KONSEKI, '-accepteula', '-i').stdout
+    key = re.search(r'^ +((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$', said, re.M).group(1)
+    must(KONSEKI, '-u')
+    os.makedirs('/etc/konseki', exist_ok=True)
+    with open('/etc/konseki/konseki.conf', 'w', encoding='ascii') as f:
+        f.write('[log]\nsize = 1M\narchive = 3M\n')
+    said = must(KONSEKI, '-accepteula', '-i').stdout
+    key = re.search(r'^ +((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$', said, re.M).group(1)
+
+    def archives():
+        return sorted('/var/log/konseki/' + name for name in os.listdir('/var/log/konseki')
+                      if re.fullmatch(r'.*-\d{8}T\d{6}Z\.evtx', name))
+
+    first = len(archives())  # of the installation before
+    number = 0
+    while len(archives()) < first + 2:
+        for _ in range(50):
+            execute(marked, str(number))
+            number += 1
+    ours = archives()[-2:]
+    done = run(KONSEKI, 'verify', '--key', key, *ours, log().path)
+    assert done.returncode == 0 and done.stdout.count('all is well') == 3, done.stdout
+    done = run(KONSEKI, 'verify', '--key', key, ours[0], log().path)
+    assert done.returncode == 1 and re.search('seals .* are missing', done.stdout), done.stdout
+    ids = [e['System']['EventRecordID'] for path in (*ours, log().path) for e in Log(path).events()]
+    assert ids == list(range(ids[0], ids[0] + len(ids))) and ids[0] == 1
+    adm = must('getent', 'group', 'adm').stdout.split(':')[2]
+    assert mode(log().path) == f'0 {adm} 640', mode(log().path)
+    while len(archives()) < 4 or archives()[0] == ours[0]:
+        for _ in range(50):
+            execute(marked, str(number))
+            number += 1
+        assert number < 10000
+    assert sum(map(os.path.getsize, archives())) <= 4 << 20
+
+
+@afterwards_removed
 def the_log_goes_when_told_so(folder):
     installed()
     must(KONSEKI, '-u', '-removelog')
@@ -286,7 +325,7 @@ def it_does_not_touch_a_run_in_a_terminal(folder):
         konseki.close()
 
 
-TESTS = [the_log_is_sealed_under_a_key_that_is_shown_once,
+TESTS = [full_logs_are_kept_as_archives_up_to_a_size, the_log_is_sealed_under_a_key_that_is_shown_once,
          without_agreement_nothing_is_installed, with_wrong_rules_nothing_is_installed,
          it_installs_runs_and_goes_again, the_log_goes_when_told_so, an_upgrade_keeps_rules_and_log_and_says_so,
          changed_rules_are_those_of_the_next_start, settings_count_from_the_next_start_and_wrong_ones_are_named,

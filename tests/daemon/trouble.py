@@ -363,6 +363,110 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
         must('umount', '-l', small)
 
 
+def told(konseki, pattern):
+    """An event 255 and a line for the system journal say so."""
+    eventually(lambda: re.search(pattern, konseki.said_all()), pattern)
+    eventually(lambda: any(re.search(pattern, text) for text in konseki.log.reports()), pattern)
+
+
+def a_log_that_is_deleted_begins_anew_and_says_so(folder):
+    marked = program(folder)
+    konseki = Run(folder, '--seal')
+    try:
+        execute(marked, 20)
+        eventually(lambda: len(konseki.log.executed(marked)) == 20, 'the events')
+        before = konseki.log.events()[-1]['System']['EventRecordID']
+        for path in (konseki.log.path, konseki.log.path + '.seal'):
+            os.unlink(path)
+        eventually(lambda: os.path.exists(konseki.log.path), 'another file')
+        told(konseki, 'was deleted')
+        expected = execute(marked, 20, 20)
+        eventually(lambda: konseki.log.executed(marked)[-20:] == expected, 'the events after it')
+        konseki.stop()
+        assert konseki.log.events()[0]['System']['EventRecordID'] > before
+        assert konseki.log.is_clean()
+        done = sealed(konseki)
+        assert done.returncode == 0 and 'belong to earlier files' in done.stdout, done.stdout
+    finally:
+        konseki.close()
+
+
+def a_log_that_is_cut_or_written_into_is_mended_and_says_so(folder):
+    marked = program(folder)
+    konseki = Run(folder, '--seal')
+    try:
+        execute(marked, 100)
+        eventually(lambda: len(konseki.log.executed(marked)) == 100, 'the events')
+        os.truncate(konseki.log.path, 4096 + 65536)
+        told(konseki, 'changed by somebody else')
+        expected = execute(marked, 20, 100)
+        eventually(lambda: expected[-1] in konseki.log.executed(marked), 'the events after it')
+        done = sealed(konseki)
+        assert done.returncode == 1 and 'are missing' in done.stdout, done.stdout
+        with open(konseki.log.path, 'r+b') as f:
+            f.write(b'anything')
+        eventually(lambda: konseki.said_all().count('changed by somebody else') == 2, 'that it was seen')
+        expected += execute(marked, 20, 120)
+        konseki.stop()
+        assert konseki.log.executed(marked)[-40:] == expected
+        assert konseki.log.is_clean()
+    finally:
+        konseki.close()
+
+
+def a_log_that_is_moved_or_covered_goes_on_and_says_so(folder):
+    marked = program(folder)
+    place = os.path.join(folder, 'place')
+    os.mkdir(place)
+    konseki = Run(folder, log=place + '/log.evtx')
+    try:
+        os.rename(place, place + '2')
+        os.symlink('/tmp', place)
+        konseki.log.path = place + '2/log.evtx'
+        told(konseki, 'moved or covered.*place2')
+        expected = execute(marked, 20)
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events')
+        os.unlink(place)
+        os.rename(place + '2', place)
+        konseki.log.path = place + '/log.evtx'
+        told(konseki, 'at its place again')
+        must('mount', '-t', 'tmpfs', 'tmpfs', place)
+        expected += execute(marked, 20, 20)
+        eventually(lambda: konseki.said_all().count('moved or covered') == 2, 'that it was seen')
+        must('umount', place)
+        konseki.stop()
+        assert konseki.log.executed(marked) == expected
+    finally:
+        run('umount', place)
+        konseki.close()
+
+
+def the_size_changes_without_loss_and_a_short_log_says_so(folder):
+    marked = program(folder)
+    konseki = Run(folder, '--seal')
+    try:
+        refused(87, 'no size', KONSEKI, 'log', 'set-size', '1K')
+        must(KONSEKI, 'log', 'set-size', '1M')
+        expected = execute(marked, 600)
+        eventually(lambda: konseki.status()['log']['overwrites'], 'the end of the ring')
+        # In the log it is overwritten soon, on a machine where much happens.
+        eventually(lambda: konseki.said('covers only'), 'that it covers too little')
+        assert os.path.getsize(konseki.log.path) <= 1 << 20
+        assert sealed(konseki).returncode == 0, sealed(konseki).stdout
+        must(KONSEKI, 'log', 'set-size', '64M')
+        os.kill(konseki.engine, signal.SIGKILL)
+        konseki.wait_for_restart(1)
+        assert konseki.status()['log']['size_max'] == 64 << 20
+        expected += execute(marked, 600, 600)
+        konseki.stop()
+        logged = konseki.log.executed(marked)
+        assert logged == expected[-len(logged):] and len(logged) > 600, len(logged)
+        assert os.path.getsize(konseki.log.path) > 1 << 20
+        assert sealed(konseki).returncode == 0, sealed(konseki).stdout
+    finally:
+        konseki.close()
+
+
 # --- seals
 
 def sealed(konseki):
@@ -684,7 +788,7 @@ def what_the_machine_will_do_later_is_told(folder):
 
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
-         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed')]
+         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))

@@ -122,6 +122,25 @@ static void text_outputs_are_settings(void **state)
 	assert_string_equal(s.text_ident, "sysmon");
 }
 
+static const struct { const char *before, *after; } changes[] = {
+	{ "", "\n[log]\nsize = 2G\n" },
+	{ "[log]\n;size = 256M\n;archive = 0\n", "[log]\nsize = 2G\n;archive = 0\n" },
+	{ "[log]\nsize = 1M\n", "[log]\nsize = 2G\n" },
+	{ "[log]\n;size = 256M\nsize=1M\n[sensor]\n", "[log]\n;size = 256M\nsize = 2G\n[sensor]\n" },
+	{ "[sensor]\nsize = 3\n[log]\n; hello\n", "[sensor]\nsize = 3\n[log]\nsize = 2G\n; hello\n" },
+};
+
+static void a_setting_is_changed_and_the_rest_stays(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		char *changed = settings_changed(changes[i].before, "log", "size", "2G");
+
+		assert_string_equal(changed, changes[i].after);
+		free(changed);
+	}
+}
+
 /* --- the epoch of this boot */
 
 #define S 1000000000ull
@@ -263,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_are_read_as_people_write_them),
+		cmocka_unit_test(a_setting_is_changed_and_the_rest_stays),
 		cmocka_unit_test(settings_are_taken_or_refused_with_their_line),
 		cmocka_unit_test(ports_of_name_servers_are_up_to_eight_numbers),
 		cmocka_unit_test(text_outputs_are_settings),
