@@ -197,7 +197,6 @@ uint64_t engine_silent_ms(const struct monitor *m)
 	return m->status_asked ? now_ms() - m->status_asked_ms : 0;
 }
 
-static void note(struct monitor *m, const char *text);
 
 /* What was not told as text is in the log, at least for a time: whoever reads only the text is to be able to know. */
 static void declare_untold(struct monitor *m)

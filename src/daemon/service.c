@@ -262,6 +262,14 @@ static void look_after(void *context)
 		tellers_look_after(s->tellers);
 }
 
+static void change_files(void *context)
+{
+	const struct shower *s = context;
+
+	if (s->watch->told)
+		tellers_change_files(s->tellers);
+}
+
 static void tell_ready(void *context)
 {
 	const struct shower *s = context;
@@ -290,6 +298,7 @@ int service_run(const struct run_options *o)
 	struct supervision s = { .options = &w,
 				 .foreground = !o->service,
 				 .log_opened = start_shower,
+				 .log_changed = change_files,
 				 .ready = tell_ready,
 				 .look_after = look_after,
 				 .context = &shower };

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -441,10 +442,17 @@ static void drop_held(struct supervisor *v)
 	v->fd_count = 0;
 }
 
+static bool is_same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static void take_held(struct supervisor *v, struct message *m)
 {
 	const struct body_held *b = &m->body.held;
-	bool first = v->fd_count == 0;
+	bool first = v->fd_count == 0, other_log;
 
 	if (m->fd_count < HELD_FIXED || b->has_exec_watch > 1 || b->has_write_watch > 1 ||
 	    b->has_folder_watch > 1 || b->has_rules > 1 || b->has_seal > 1 ||
@@ -453,6 +461,7 @@ static void take_held(struct supervisor *v, struct message *m)
 		message_close_fds(m);
 		return;
 	}
+	other_log = !first && !is_same_file(v->fds[3], m->fds[3]);
 	/* What is not among the new ones is let go, and so detached: hooks that no rule asks for. */
 	drop_held(v);
 	memcpy(v->fds, m->fds, sizeof(v->fds));
@@ -469,6 +478,8 @@ static void take_held(struct supervisor *v, struct message *m)
 		v->held = *b;
 		v->held.start = ours;
 	}
+	if (other_log && v->s->log_changed)
+		v->s->log_changed(v->s->context);
 }
 
 static void take_ready(struct supervisor *v)

@@ -8,6 +8,7 @@ struct supervision {
 	struct watch_options *options;
 	bool foreground;                          /* SIGHUP (the terminal is gone) ends it */
 	void (*log_opened)(void *context, int log); /* before the engine writes to it; borrowed */
+	void (*log_changed)(void *context);       /* it goes on in another file */
 	void (*ready)(void *context);             /* rules are in force; called once */
 	void (*look_after)(void *context);        /* about once a second: processes of the caller's own */
 	void *context;

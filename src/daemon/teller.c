@@ -240,6 +240,13 @@ void tellers_look_after(struct tellers *t)
 	}
 }
 
+void tellers_change_files(struct tellers *t)
+{
+	for (unsigned i = 0; i < TOLD_OUTPUTS; i++)
+		if (t->one[i].pid > 0 && t->one[i].until >= 0)
+			close(MOVE_FD(t->one[i].until));
+}
+
 void tellers_end(struct tellers *t)
 {
 	uint64_t until = now_ms() + END_WAIT_MS;

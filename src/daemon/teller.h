@@ -26,4 +26,6 @@ void tellers_begin(struct tellers *t, int log);
 /* Starts who is not running; to be called about once a second. */
 void tellers_look_after(struct tellers *t);
 /* Lets them tell what is left, for a few seconds. */
+/* The log goes on in another file: what is left of this one is told, then the other one. */
+void tellers_change_files(struct tellers *t);
 void tellers_end(struct tellers *t);

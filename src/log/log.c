@@ -238,7 +238,9 @@ static int begin_chunk(struct log *l)
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-/* The records first, then the chunk's header: who sees the header sees the records. */
+/* The records first, then the chunk's header: who sees the header sees the records. Only a chunk that is written for the
+ * first time goes out in one piece, which saves a call for each: who reads while it is written sees a sum that does not
+ * hold yet. */
 static int flush_chunk(struct log *l)
 {
 	const size_t used = evtx_writer_used(l->writer);
@@ -250,8 +252,11 @@ static int flush_chunk(struct log *l)
 		return 0;
 	image = evtx_writer_seal(l->writer);
 	l->unsynced = true;
-	r = file_write(l->fd, image + from, used - from, slot_offset(l->slot) + from);
-	if (r == 0)
+	if (l->flushed == 0)
+		r = file_write(l->fd, image, used, slot_offset(l->slot));
+	else
+		r = file_write(l->fd, image + from, used - from, slot_offset(l->slot) + from);
+	if (r == 0 && l->flushed)
 		r = file_write(l->fd, image, EVTX_CHUNK_HEADER, slot_offset(l->slot));
 	if (r < 0)
 		return r;
@@ -300,8 +305,12 @@ static int seal_chunk(struct log *l)
 /* The chunk is full. A commit that fails here is not lost: the owner's next one tries again. */
 static int finish_chunk(struct log *l)
 {
-	int r = log_flush(l, 0);
+	int r;
 
+	/* The file header waits for the owner's flush: while the log is open, the chunks themselves count. */
+	look_for_others(l);
+	r = flush_chunk(l);
+	note_written(l);
 	if (r == 0)
 		r = seal_chunk(l);
 	if (r < 0)
