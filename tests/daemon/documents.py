@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""docs/privilege.md says what the sources say: messages, capabilities, figures. Prints TAP."""
+"""Documents say what the sources say: messages, capabilities, figures, settings, events. Prints TAP."""
 import os
 import re
+import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -85,9 +86,17 @@ def every_member_of_the_status_is_told():
     assert len(members) > 20 and members <= told, members - told
 
 
+def every_event_is_told_with_its_source_and_limits():
+    made = subprocess.run([os.path.join(ROOT, 'tools', 'make-events-doc')], check=True, capture_output=True,
+                          text=True).stdout
+    assert made.count('\n| ') > 31
+    assert 'not seen | without a row' not in made, 'an event has hooks and no row in schema/trust.def'
+    assert made == read('docs/events.md'), 'docs/events.md is old: tools/make-events-doc > docs/events.md'
+
+
 TESTS = [every_setting_stands_in_file_and_man_page, every_member_of_the_status_is_told,
          every_message_stands_in_the_document, every_capability_stands_in_the_document,
-         figures_are_those_of_the_source]
+         figures_are_those_of_the_source, every_event_is_told_with_its_source_and_limits]
 
 
 def main():
