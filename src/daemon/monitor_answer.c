@@ -48,7 +48,8 @@ static int answer_LIBRARY(struct monitor *m, const struct message *request, unio
 	(void)body;
 	if (r < 0)
 		return r;
-	return sensor_was_mapped(m->sensor, dev, ino) ? cached_file_open(found) : -EACCES;
+	/* While we stop there is no sensor any more to vouch for it. */
+	return m->sensor && sensor_was_mapped(m->sensor, dev, ino) ? cached_file_open(found) : -EACCES;
 }
 
 static int answer_CMDLINE(struct monitor *m, const struct message *request, union answer_body *body)
