@@ -36,6 +36,7 @@
 #define NAP_MS 20
 
 #define BATCH       4096u     /* records between two looks at the clock and the orders */
+#define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
 #define SECOND_NS   1000000000u
 #define MINUTE_NS   (60u * (uint64_t)SECOND_NS)
 #define CONFIG_MAX  (16u << 20)
@@ -66,6 +67,7 @@ struct engine {
 	bool settings_wanted; /* events 12 and 13 of files */
 	uint64_t folders_marked_ns, settings_lost;
 	bool holding; /* the record at the head of the rings waits for an answer of the helper */
+	bool changing_rules;
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */
 	unsigned depth;
 	bool announce;
@@ -338,6 +340,7 @@ static void judge(struct engine *g, struct event *ev, struct arena *arena)
 
 static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *rec, int file);
 static void drain_written(struct engine *g, unsigned max);
+static void drain(struct engine *g, unsigned max);
 static void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec);
 static void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec);
 
@@ -1090,6 +1093,15 @@ static int load_rules(struct engine *g, const struct order *o, struct ruleset **
 	return hashes_of_bytes(g->hashes, HASH_SHA256, bytes, n, hash);
 }
 
+/* What happened before other rules came is judged by those of then; nothing waits for the helper any more. */
+static void judge_what_waits(struct engine *g)
+{
+	g->changing_rules = true;
+	drain(g, WAITING_MAX);
+	drain_written(g, BATCH);
+	g->changing_rules = false;
+}
+
 static void configure(struct engine *g, const struct order *o)
 {
 	bool first = !g->rules;
@@ -1103,6 +1115,8 @@ static void configure(struct engine *g, const struct order *o)
 		g->stopping = first; /* without rules nothing can be judged */
 		return;
 	}
+	if (!first)
+		judge_what_waits(g);
 	ruleset_free(g->rules);
 	g->rules = rules;
 	malloc_trim(0); /* making rules ready takes much more memory than keeping them */
@@ -1219,7 +1233,7 @@ static void read_folder_watch(struct engine *g)
 /* The rings are where the held record and all behind it wait: not for long, and not when they fill. */
 static bool may_hold(const struct engine *g)
 {
-	return !g->stopping &&
+	return !g->stopping && !g->changing_rules &&
 	       rings_backlog(g->rings, KS_RING_EVENTS) < g->start->ring_bytes[KS_RING_EVENTS] / 8 &&
 	       rings_backlog(g->rings, KS_RING_PROCESS) < g->start->ring_bytes[KS_RING_PROCESS] / 4;
 }
