@@ -80,8 +80,11 @@ class Log:
         self.path = path
 
     def events(self, event_id=None):
-        lines = must(KONSEKI, 'view', '--json', self.path).stdout.splitlines()
-        events = [json.loads(line) for line in lines]
+        done = run(KONSEKI, 'view', '--json', self.path)
+        # Of a log that is being overwritten it is said what could not be read any more.
+        assert done.returncode == 0 or re.fullmatch(r'(.* were overwritten before they could be read\n)+', done.stderr), \
+            done.stderr[:1000]
+        events = [json.loads(line) for line in done.stdout.splitlines()]
         events.sort(key=lambda e: e['System']['EventRecordID'])
         return [e for e in events if event_id in (None, e['System']['EventID'])]
 
