@@ -846,6 +846,7 @@ static int open_log(struct engine *g, struct err *e)
 	const struct engine_start *s = g->start;
 	struct log_options keeping = {
 		.size_max = s->log_size_max,
+		.keeps_all = s->log_archives,
 		.next_id = g->tally.next_id,
 		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
 		.seal = { s->seal >= 0, copy_fd(s->seal), copy_fd(s->seal_key),

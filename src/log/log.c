@@ -12,6 +12,7 @@
 #include "seal_key.h"
 
 #define GROWTH_SLOTS   16u /* 1 MiB, as Windows does */
+#define SLOTS_MAX      ((uint32_t)((UINT32_MAX - EVTX_FILE_HEADER_SIZE) / EVTX_CHUNK_SIZE))
 #define SYNC_EVERY_NS  1000000000u
 
 static uint64_t clock_ns(clockid_t clock)
@@ -145,7 +146,8 @@ int log_file_check(struct log *l)
 
 static int grow(struct log *l)
 {
-	uint32_t step = l->limit - l->slots < GROWTH_SLOTS ? l->limit - l->slots : GROWTH_SLOTS;
+	uint32_t room = (l->slots < l->full ? l->full : l->limit) - l->slots;
+	uint32_t step = room < GROWTH_SLOTS ? room : GROWTH_SLOTS;
 	int r;
 
 	do {
@@ -277,9 +279,9 @@ static int flush_chunk(struct log *l)
 
 bool log_is_nearly_full(const struct log *l)
 {
-	uint32_t room = l->limit / 4 < NEARLY_FULL ? l->limit / 4 : NEARLY_FULL;
+	uint32_t room = l->full / 4 < NEARLY_FULL ? l->full / 4 : NEARLY_FULL;
 
-	return l->used > 0 && l->limit - l->used <= room;
+	return l->used > 0 && l->used + room >= l->full;
 }
 
 int log_flush(struct log *l, int sync)
@@ -351,7 +353,8 @@ static int set_sizes(struct log *l, uint64_t size_max, struct err *e)
 	if (size_max < LOG_SIZE_MIN || size_max > UINT32_MAX)
 		return err_set(e, EINVAL, "a log of %llu bytes", (unsigned long long)size_max);
 	l->size_max = size_max;
-	l->limit = (uint32_t)((size_max - EVTX_FILE_HEADER_SIZE) / EVTX_CHUNK_SIZE);
+	l->full = (uint32_t)((size_max - EVTX_FILE_HEADER_SIZE) / EVTX_CHUNK_SIZE);
+	l->limit = l->keeps_all ? SLOTS_MAX : l->full;
 	return 0;
 }
 
@@ -391,6 +394,7 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 	if (!l)
 		return err_set(e, ENOMEM, "opening the log");
 	l->fd = MOVE_FD(owned_fd);
+	l->keeps_all = o->keeps_all;
 	r = set_sizes(l, o->size_max, e);
 	if (r == 0)
 		r = evtx_writer_new(&o->who, &l->writer, e);

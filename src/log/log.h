@@ -13,6 +13,7 @@ struct log;
 
 struct log_options {
 	uint64_t size_max; /* bytes: header and whole chunks; at least LOG_SIZE_MIN, below 4 GiB */
+	bool keeps_all; /* past size_max the file grows on, until the owner gives another one, rather than overwrite */
 	uint64_t next_id; /* the next record gets at least this id; 0: as the file says */
 	struct evtx_identity who;
 	bool check_all; /* after a crash, verify every chunk and not only the newest */
@@ -65,7 +66,7 @@ int log_resize(struct log *l, uint64_t size_max, struct err *e);
 /* What has become of the file while it was open: 0; -ESTALE: somebody else wrote into it or cut it since the latest
  * flush, -ENOENT: it has no name any more. */
 int log_file_check(struct log *l);
-/* The next chunks would overwrite the oldest. */
+/* The next chunks come to size_max. */
 bool log_is_nearly_full(const struct log *l);
 
 uint64_t log_next_id(const struct log *l);

@@ -19,7 +19,9 @@ struct log {
 	struct evtx_file_header header; /* as it is to stand in the file */
 	bool header_stale;    /* it stands there otherwise */
 	uint64_t size_max;
-	uint32_t limit;       /* slots the file may have */
+	bool keeps_all;
+	uint32_t full;        /* slots of a file of size_max */
+	uint32_t limit;       /* slots the file may have: as many, or all there can be if nothing may be overwritten */
 	uint32_t slots;       /* slots it has */
 	bool disk_full;       /* it could not grow when it had to */
 	uint32_t used;        /* slots that hold or held a chunk: 0 to used - 1 */

@@ -342,6 +342,32 @@ static void a_larger_limit_grows_when_the_ring_comes_to_its_end(void **state)
 	assert_int_equal(content.size, SLOTS(21));
 }
 
+/* Until the owner has another file, a full one grows. */
+static void what_must_be_kept_is_not_overwritten(void **state)
+{
+	const struct log_options o = { .size_max = SLOTS(5), .keeps_all = true, .who = { "host01", 700, 701, 0 } };
+	struct log *l = NULL;
+	struct log_state s;
+	bool nearly = false;
+
+	(void)state;
+	assert_int_equal(log_open_take(open(path, O_RDWR | O_CREAT | O_TRUNC, 0600), &o, &l, NULL), 0);
+	while (!nearly) {
+		append(l, 1);
+		nearly = log_is_nearly_full(l);
+	}
+	log_flush(l, 0);
+	read_file();
+	assert_int_equal(content.size, SLOTS(5));
+	append(l, 1000);
+	log_state_get(l, &s);
+	assert_false(s.overwrites);
+	assert_true(log_is_nearly_full(l));
+	close_log(l);
+	assert_kept(1, s.next_id - 1);
+	assert_true(content.size > SLOTS(5));
+}
+
 static void a_smaller_limit_keeps_all_until_writing_comes_past_it(void **state)
 {
 	uint64_t last = fill_ring(SLOTS(12)), before;
@@ -919,6 +945,7 @@ int main(void)
 		TEST(what_is_flushed_is_in_the_file_while_the_log_is_open),
 		TEST(a_ring_holds_the_newest_chunks_at_every_moment),
 		TEST(a_larger_limit_grows_when_the_ring_comes_to_its_end),
+		TEST(what_must_be_kept_is_not_overwritten),
 		TEST(a_smaller_limit_keeps_all_until_writing_comes_past_it),
 		TEST(sizes_out_of_range_are_refused),
 		TEST(a_log_of_65535_chunks_goes_around_and_not_beyond),
