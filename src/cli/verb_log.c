@@ -12,6 +12,11 @@ static int log_set_size(const struct arguments *a)
 				   service_set_log_size(a->words[1]);
 }
 
+static int log_clear(const struct arguments *a)
+{
+	return service_clear_log(!argument(a, OPTION_log_no_copy));
+}
+
 static const struct {
 	const char *name;
 	unsigned words_max; /* beside the name */
@@ -19,6 +24,7 @@ static const struct {
 } commands[] = {
 	{ "info", 1, log_info },
 	{ "set-size", 1, log_set_size },
+	{ "clear", 0, log_clear },
 };
 
 int verb_log(const struct arguments *a)

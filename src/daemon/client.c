@@ -185,3 +185,44 @@ int service_set_log_size(const char *size)
 	printf("The log may now become %s large.\n", size);
 	return 0;
 }
+
+/* --- clearing it */
+
+/* An archive has the second in its name: of two that come so fast, one waits. */
+static int ask_to_clear(int control, bool keep, struct message *m)
+{
+	struct body_toggle body = { keep, 0 };
+	int r = message_ask(control, CONTROL_CLEAR, &body, -1, ANSWER_MS, m);
+
+	if (r != -EAGAIN)
+		return r;
+	sleep(1);
+	return message_ask(control, CONTROL_CLEAR, &body, -1, ANSWER_MS, m);
+}
+
+int service_clear_log(bool keep)
+{
+	OWNED_FD control = -1;
+	struct message m = { 0 };
+	int r = refuse_unless_root();
+
+	if (r)
+		return r;
+	control = control_connect();
+	if (control < 0) {
+		fputs("konseki is not running: its log is a file like any other now.\n", stderr);
+		return 1;
+	}
+	r = ask_to_clear(control, keep, &m);
+	if (r < 0 && *m.body.reply.text) {
+		fprintf(stderr, "konseki: the log was not cleared: %s\n", m.body.reply.text);
+		return 1;
+	}
+	if (r < 0)
+		return say_no_answer(r);
+	if (*m.body.reply.text)
+		printf("The log was cleared. What it held is kept in %s\n", m.body.reply.text);
+	else
+		puts("The log was cleared. What it held is gone.");
+	return 0;
+}

@@ -965,6 +965,53 @@ static void begin_new_file(struct engine *g, bool full)
 		tell_of_log(g, "The log's file was deleted: another one begins here");
 }
 
+/* ": records up to 12 are kept in /PATH", and the path alone. */
+static void tell_what_became(struct engine *g, int log_before, char *text, size_t size, char kept[KS_PATH_MAX + 1])
+{
+	uint32_t length = 0;
+	bool deleted = false;
+	int r = answered(g, ask_path(g->start->ask, log_before, kept, &length, &deleted));
+
+	kept[r < 0 || deleted ? 0 : length] = 0;
+	if (r == 0)
+		snprintf(text, size, ": records up to %lu are %s%.400s", log_next_id(g->log) - 1,
+			 deleted ? "deleted" : "kept in ", kept);
+}
+
+static int clear_file(struct engine *g, char *text, size_t size, char kept[KS_PATH_MAX + 1], struct err *e)
+{
+	int log, seal, r;
+
+	if (!g->rules || !may_ask(g))
+		return err_set(e, EBUSY, "konseki is just starting, or restarting");
+	catch_up(g); /* whoever asked for it was introduced before */
+	if (log_close(g->log, e) < 0)
+		fprintf(stderr, "konseki: closing the log: %s\n", e->text);
+	r = ask_for_files(g, &log, &seal);
+	if (r < 0)
+		return err_set(e, -r, "no new file for the log");
+	tell_what_became(g, g->start->log, text, size, kept);
+	return change_files(g, log, seal, e);
+}
+
+/* The first record of the new file says who wanted it. */
+static void clear_log(struct engine *g, const struct order *o)
+{
+	char who[600], became[500] = "", text[1200], kept[KS_PATH_MAX + 1] = "";
+	struct err e = { 0 };
+	int r = o->begun ? 0 : clear_file(g, became, sizeof(became), kept, &e);
+
+	if (r < 0) {
+		order_answer_clear(g->start->orders, r, e.text);
+		return;
+	}
+	enrich_describe(g->enrich, o->tgid, o->login_uid, who, sizeof(who));
+	snprintf(text, sizeof(text), "The log was cleared by %s%s", who, became);
+	tell_of_log(g, text);
+	r = log_flush(g->log, true);
+	order_answer_clear(g->start->orders, r, r < 0 ? strerror(-r) : kept);
+}
+
 static void look_after_file(struct engine *g)
 {
 	int r = log_file_check(g->log);
@@ -1298,6 +1345,9 @@ static void obey(struct engine *g)
 			break;
 		case ORDER_STATUS:
 			report(g);
+			break;
+		case ORDER_CLEAR:
+			clear_log(g, &o);
 			break;
 		case ORDER_NOTE:
 			if (g->rules)

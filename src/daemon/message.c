@@ -103,6 +103,7 @@ static void end_texts_status(void *body)
 #define end_texts_mapping NULL
 #define end_texts_want    NULL
 #define end_texts_size    NULL
+#define end_texts_clear   NULL
 #define end_texts_pulse   NULL
 #define end_texts_address NULL
 #define end_texts_login   NULL

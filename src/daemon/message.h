@@ -97,6 +97,13 @@ struct body_size {
 	uint64_t bytes;
 };
 
+struct body_clear {
+	uint32_t tgid;      /* who asked for it */
+	uint32_t login_uid; /* as whom he had logged in; UINT32_MAX: nobody did */
+	uint32_t begun;     /* the other file is there already: an engine that died has not told */
+	uint32_t spare;
+};
+
 struct body_reply {
 	char text[1000];
 };
@@ -219,6 +226,7 @@ struct message {
 		struct body_content content;
 		struct body_want want;
 		struct body_size size;
+		struct body_clear clear;
 		struct body_configure configure;
 		struct body_reply reply;
 		struct body_report report;

@@ -291,6 +291,21 @@ void note(struct monitor *m, const char *text)
 	message_send(m->orders, COMMAND_NOTE, 0, &body, NULL, 0);
 }
 
+int engine_clear(struct monitor *m)
+{
+	int r = m->orders < 0 ? -EPIPE : message_send(m->orders, COMMAND_CLEAR, 0, &m->clear, NULL, 0);
+
+	m->clearing = r == 0;
+	return r;
+}
+
+static void cleared(struct monitor *m, int code, const char *text)
+{
+	m->clearing = false;
+	m->clear_begun = m->clear_begun && code == -EPIPE;
+	control_cleared(m, code, text);
+}
+
 static void take_new_rules(struct monitor *m)
 {
 	if (m->rules_file >= 0)
@@ -331,6 +346,8 @@ static void engine_gone(struct monitor *m)
 		close(MOVE_FD(m->orders));
 	m->status_asked = false;
 	configured(m, -EPIPE, "the engine died while it read the rules");
+	if (m->clearing)
+		cleared(m, -EPIPE, "the engine died meanwhile");
 	if (m->stopping)
 		message_send(m->start->link, REPORT_FINAL, 0, &m->report, NULL, 0);
 }
@@ -350,6 +367,8 @@ static void read_orders_answers(struct monitor *m)
 			control_status_came(m);
 		} else if (r == 1 && a.head.kind == (COMMAND_CONFIGURE | MESSAGE_ANSWER)) {
 			configured(m, a.head.code, a.body.reply.text);
+		} else if (r == 1 && a.head.kind == (COMMAND_CLEAR | MESSAGE_ANSWER)) {
+			cleared(m, a.head.code, a.body.reply.text);
 		}
 	}
 }
@@ -408,6 +427,11 @@ static void meet_engine(struct monitor *m, struct message *t)
 		fprintf(stderr, "konseki: %s\n", e.text);
 	if (!m->configured)
 		configure_new_engine(m);
+	/* What the engine before could not tell any more. */
+	if (m->clear_begun) {
+		m->clear.begun = 1;
+		engine_clear(m);
+	}
 	if (*t->body.engine.note)
 		note(m, t->body.engine.note);
 }

@@ -2,6 +2,7 @@
 /* The control socket: what the command line of root may ask. The kernel says who is at the other end. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -80,6 +81,8 @@ static void drop(struct monitor *m, struct client *c)
 {
 	if (m->configurer == c)
 		m->configurer = NULL;
+	if (m->clearer == c)
+		m->clearer = NULL;
 	close(MOVE_FD(c->fd));
 	c->awaits_status = false;
 }
@@ -206,6 +209,38 @@ static void control_RESIZE(struct monitor *m, struct client *c, struct message *
 	reply_text(c, 0, "");
 }
 
+static uint32_t login_uid_of(uint32_t tgid)
+{
+	char path[40], text[16];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%u/loginuid", tgid);
+	n = files_read_text(path, text, sizeof(text));
+	return n > 0 ? (uint32_t)strtoul(text, NULL, 10) : UINT32_MAX;
+}
+
+static void control_CLEAR(struct monitor *m, struct client *c, struct message *request)
+{
+	struct ucred who = { 0 };
+	socklen_t size = sizeof(who);
+	int r;
+
+	if (m->clearing || m->clear_begun) {
+		reply_text(c, -EBUSY, "the log is being cleared at this moment");
+		return;
+	}
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) {
+		reply_text(c, -errno, "who asks is not known");
+		return;
+	}
+	m->clear = (struct body_clear){ (uint32_t)who.pid, login_uid_of((uint32_t)who.pid), 0, 0 };
+	m->clear_keeps = request->body.toggle.on;
+	m->clearer = c;
+	r = engine_clear(m);
+	if (r < 0)
+		control_cleared(m, r, "the engine does not answer");
+}
+
 static void control_STOP(struct monitor *m, struct client *c, struct message *request)
 {
 	(void)request;
@@ -236,6 +271,13 @@ void control_serve(struct monitor *m, struct client *c)
 		handlers[request.head.kind](m, c, &request);
 	else
 		answer(c, r, NULL, -1);
+}
+
+void control_cleared(struct monitor *m, int code, const char *text)
+{
+	if (m->clearer)
+		reply_text(m->clearer, code, text);
+	m->clearer = NULL;
 }
 
 /* --- rules that were changed */

@@ -21,6 +21,7 @@
 
 #define MISPLACED_EVERY_MS 600000
 #define PRUNE_EVERY_MS     60000
+#define FIRST_BYTES        (EVTX_FILE_HEADER_SIZE + EVTX_CHUNK_SIZE)
 #define ENDING             ".evtx"
 #define NAME_ROOM          320 /* the log's path, a time and endings */
 
@@ -178,42 +179,92 @@ static bool has_its_name(int fd, const char *path)
 	       file.st_ino == named.st_ino;
 }
 
-/* NAME.evtx becomes NAME-20261124T031417Z.evtx, its seals with it; a second one within a second waits. */
-static int put_aside(const struct monitor *m)
+/* Room for the first records: the engine cannot go back. A file system that cannot promise it says so. */
+static int reserve(int fd, struct err *e)
 {
-	const char *path = m->start->options->log_path;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, FIRST_BYTES) < 0 && errno != EOPNOTSUPP)
+		return err_set(e, errno, "room for a new file");
+	return 0;
+}
+
+static int make_new_log(struct monitor *m, int *log, int *seals, struct err *e)
+{
+	int r = open_log(m, log, e);
+
+	if (r == 0)
+		r = reserve(*log, e);
+	if (r == 0 && m->seal >= 0)
+		r = open_seals(m, seals, e);
+	return r == 0 && m->seal >= 0 ? reserve(*seals, e) : r;
+}
+
+/* NAME.evtx becomes NAME-20261124T031417Z.evtx; a second one within a second waits. */
+static int name_of_archive(const char *path, char aside[NAME_ROOM])
+{
 	size_t n = strlen(path), end = strlen(ENDING);
-	char aside[NAME_ROOM], seals[NAME_ROOM], seals_aside[NAME_ROOM + sizeof(SEAL_SUFFIX)], when[32];
 	time_t now = time(NULL);
 	struct tm utc;
+	char when[32];
 
 	if (n > end && strcmp(path + n - end, ENDING) == 0)
 		n -= end;
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-	snprintf(aside, sizeof(aside), "%.*s-%s" ENDING, (int)n, path, when);
-	snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, path);
-	snprintf(seals_aside, sizeof(seals_aside), "%s" SEAL_SUFFIX, aside);
-	if (access(aside, F_OK) == 0)
-		return -EAGAIN;
-	if (m->seal >= 0 && has_its_name(m->seal, seals) && rename(seals, seals_aside) < 0)
+	snprintf(aside, NAME_ROOM, "%.*s-%s" ENDING, (int)n, path, when);
+	return access(aside, F_OK) == 0 ? -EAGAIN : 0;
+}
+
+/* With its seals. */
+static int rename_log(const struct monitor *m, const char *from, const char *to)
+{
+	char seals[NAME_ROOM + sizeof(SEAL_SUFFIX)], seals_to[sizeof(seals)];
+
+	snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, from);
+	snprintf(seals_to, sizeof(seals_to), "%s" SEAL_SUFFIX, to);
+	if (m->seal >= 0 && has_its_name(m->seal, seals) && rename(seals, seals_to) < 0)
 		return -errno;
-	return rename(path, aside) < 0 ? -errno : 0;
+	return rename(from, to) < 0 ? -errno : 0;
+}
+
+static int delete_log(const char *path)
+{
+	char seals[NAME_ROOM + sizeof(SEAL_SUFFIX)];
+
+	snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, path);
+	unlink(seals);
+	return unlink(path);
+}
+
+/* The archive goes only when its successor stands, and gets its name back when none can be made. */
+static int replace_log(struct monitor *m, int *log, int *seals, struct err *e)
+{
+	const char *path = m->start->options->log_path;
+	bool is_there = has_its_name(m->log, path);
+	char aside[NAME_ROOM];
+	int r = is_there ? name_of_archive(path, aside) : 0;
+
+	if (r == 0 && is_there)
+		r = rename_log(m, path, aside);
+	if (r < 0)
+		return r;
+	r = make_new_log(m, log, seals, e);
+	if (r < 0 && is_there)
+		rename_log(m, aside, path);
+	else if (r == 0 && is_there && m->clearing && !m->clear_keeps)
+		delete_log(aside);
+	return r;
 }
 
 int place_new_log(struct monitor *m)
 {
 	OWNED_FD log = -1, seals = -1;
 	struct err e = { 0 };
-	int r = has_its_name(m->log, m->start->options->log_path) ? put_aside(m) : 0;
+	int r = replace_log(m, &log, &seals, &e);
 
-	if (r == 0)
-		r = open_log(m, &log, &e);
-	if (r == 0 && m->seal >= 0)
-		r = open_seals(m, &seals, &e);
 	if (r < 0) {
 		fprintf(stderr, "konseki: a new file for the log: %s\n", *e.text ? e.text : strerror(-r));
 		return r;
 	}
+	m->clear_begun = m->clearing;
 	close(m->log);
 	m->log = MOVE_FD(log);
 	if (m->seal >= 0) {
@@ -257,7 +308,7 @@ static void prune(const struct monitor *m)
 {
 	const struct watch_options *o = m->start->options;
 	const char *slash = strrchr(o->log_path, '/');
-	char folder[NAME_ROOM], pattern[NAME_ROOM], path[NAME_ROOM + NAME_MAX + 2], seals[sizeof(path) + sizeof(SEAL_SUFFIX)];
+	char folder[NAME_ROOM], pattern[NAME_ROOM], path[NAME_ROOM];
 	struct archives a;
 
 	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - o->log_path), o->log_path);
@@ -266,10 +317,7 @@ static void prune(const struct monitor *m)
 	while (find_archives(folder, pattern, &a)) {
 		if (a.bytes <= o->archive_bytes && (!o->archive_days || a.age_s < o->archive_days * 86400ull))
 			return;
-		snprintf(path, sizeof(path), "%s/%s", folder, a.oldest);
-		snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, path);
-		unlink(seals);
-		if (unlink(path) < 0)
+		if (snprintf(path, sizeof(path), "%s/%s", folder, a.oldest) >= (int)sizeof(path) || delete_log(path) < 0)
 			return;
 	}
 }

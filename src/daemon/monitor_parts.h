@@ -44,6 +44,12 @@ struct monitor {
 	int new_rules_file;
 	struct client *configurer; /* NULL: we did it ourselves */
 
+	/* The log is being cleared. */
+	bool clearing, clear_keeps;
+	bool clear_begun;       /* the other file is there, but it does not say yet who wanted it */
+	struct body_clear clear;
+	struct client *clearer; /* NULL: gone, or told already */
+
 	struct client clients[CLIENTS_MAX];
 	struct receiver supervisor;
 };
@@ -54,14 +60,16 @@ uint64_t engine_silent_ms(const struct monitor *m);
 int engine_configure_take(struct monitor *m, const struct body_configure *rules, int file,
 			  struct client *by);
 void engine_ask_status(struct monitor *m);
+/* Who wants it is in m->clear. */
+int engine_clear(struct monitor *m);
 void held_send(struct monitor *m);
 void tell_stop(struct monitor *m);
 void note(struct monitor *m, const char *text); /* into the log, as an event 255 */
 
 /* monitor_log.c: the log's files by name. */
 int log_files_open(struct monitor *m, struct err *e);
-/* The file there is becomes an archive, if it has its name still, and another one begins: a descriptor of that, or
- * -errno and nothing has changed. */
+/* The file there is becomes an archive, if it has its name still (or is deleted, when the log is cleared without a copy),
+ * and another one begins: a descriptor of that, or -errno and nothing has changed. */
 int place_new_log(struct monitor *m);
 /* Once a second: is the file that is written still where its name says? Archives in excess go. */
 void log_files_tick(struct monitor *m);
@@ -84,3 +92,4 @@ void control_status_came(struct monitor *m);
 /* Whoever waits for a status longer than the engine may take gets the latest one. */
 void control_tick(struct monitor *m);
 void control_configured(struct monitor *m, int code, const char *text);
+void control_cleared(struct monitor *m, int code, const char *text);

@@ -218,6 +218,10 @@ int order_receive(int channel, struct order *o)
 		memcpy(o->name, m.body.configure.name, sizeof(o->name));
 	} else if (o->kind == ORDER_RESIZE) {
 		o->size = m.body.size.bytes;
+	} else if (o->kind == ORDER_CLEAR) {
+		o->tgid = m.body.clear.tgid;
+		o->login_uid = m.body.clear.login_uid;
+		o->begun = m.body.clear.begun;
 	} else if (o->kind == ORDER_NOTE) {
 		snprintf(o->name, sizeof(o->name), "%.255s", m.body.reply.text);
 	}
@@ -225,13 +229,23 @@ int order_receive(int channel, struct order *o)
 }
 
 /* An order waits for one answer at most, so the kind says which one is answered. */
-int order_answer(int channel, int code, const char *text)
+static int answer_text(int channel, uint32_t kind, int code, const char *text)
 {
-	struct message order = { .head = { .kind = COMMAND_CONFIGURE } };
+	struct message order = { .head = { .kind = kind } };
 	struct body_reply reply = { 0 };
 
 	snprintf(reply.text, sizeof(reply.text), "%s", text);
 	return message_answer(channel, &order, code, &reply, -1);
+}
+
+int order_answer(int channel, int code, const char *text)
+{
+	return answer_text(channel, COMMAND_CONFIGURE, code, text);
+}
+
+int order_answer_clear(int channel, int code, const char *text)
+{
+	return answer_text(channel, COMMAND_CLEAR, code, text);
 }
 
 int order_answer_status(int channel, const struct engine_report *r)

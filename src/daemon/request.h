@@ -58,6 +58,8 @@ struct order {
 	int fd;            /* CONFIGURE: the file, or -1 for `what`; else -1. The engine's to close */
 	uint32_t what;     /* CONFIGURE without a file: ORDER_DEFAULTS or ORDER_EVERYTHING */
 	uint64_t size;     /* RESIZE: bytes */
+	uint32_t tgid, login_uid; /* CLEAR: who asked for it; UINT32_MAX: nobody had logged in */
+	bool begun;        /* CLEAR: the other file is there already */
 	char name[256];    /* CONFIGURE: how event 16 calls it (path as given, command line, "Defaults");
 			    * NOTE: text of an event 255 */
 };
@@ -70,4 +72,6 @@ int order_receive(int channel, struct order *o);
  * all. STATUS: the report. STOP: the final
  * report, once the rings are drained and the log is closed; then the engine exits. */
 int order_answer(int channel, int code, const char *text);
+/* CLEAR: text is the refusal, or where the file before is kept ("": nowhere). */
+int order_answer_clear(int channel, int code, const char *text);
 int order_answer_status(int channel, const struct engine_report *r);

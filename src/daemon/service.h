@@ -39,4 +39,6 @@ int service_configure(const struct service_config *c); /* -c with a file, "--" o
 int service_print_config(void);                     /* -c */
 /* `konseki log set-size`: at once, and in the settings of the installation. */
 int service_set_log_size(const char *size);
+/* `konseki log clear`: what there is becomes an archive, or goes. */
+int service_clear_log(bool keep);
 int service_status(bool json);

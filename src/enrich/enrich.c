@@ -516,6 +516,32 @@ void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *con
 	}
 }
 
+#define DESCRIBED_PATH_MAX 300
+
+static const char *user_text(const struct enrich *en, uint32_t uid, char number[11])
+{
+	const char *name = names_find(en->users, uid);
+
+	snprintf(number, 11, "%u", uid);
+	return name ? name : number;
+}
+
+void enrich_describe(const struct enrich *en, uint32_t tgid, uint32_t login_uid, char *text, size_t size)
+{
+	const struct process *p = process_find_at(en->processes, tgid, UINT64_MAX);
+	const struct image *image = p ? p->now.image : NULL;
+	const char *path = image && image->path_length ? image_path(image) : "-";
+	int length = image && image->path_length ? (int)image->path_length : 1;
+	char uid[11], login[11], guid[40] = "-";
+
+	if (p)
+		guid_text(&p->now.guid, guid);
+	snprintf(text, size, "%.60s (%s%.60s), process %.*s[%u], ProcessGuid %s", p ? user_text(en, p->uid, uid) : "-",
+		 login_uid == UINT32_MAX ? "no login" : "logged in as ",
+		 login_uid == UINT32_MAX ? "" : user_text(en, login_uid, login),
+		 length < DESCRIBED_PATH_MAX ? length : DESCRIBED_PATH_MAX, path, tgid, guid);
+}
+
 void enrich_tally(const struct enrich *en, struct enrich_tally *t)
 {
 	*t = en->tally;

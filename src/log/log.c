@@ -225,6 +225,10 @@ static int begin_chunk(struct log *l)
 	look_for_others(l);
 	r = choose_slot(l, &l->slot);
 	note_written(l);
+	if (r == 0 && !(l->header.flags & EVTX_FILE_DIRTY)) { /* closed, but its successor did not come */
+		l->header.flags = EVTX_FILE_DIRTY;
+		r = log_write_header(l);
+	}
 	if (r == 0)
 		r = empty_slot(l, l->slot);
 	note_written(l);

@@ -469,12 +469,78 @@ def the_size_changes_without_loss_and_a_short_log_says_so(folder):
         konseki.close()
 
 
+def a_log_that_is_cleared_says_who_did_it_and_keeps_a_copy(folder):
+    marked = program(folder)
+    konseki = Run(folder, '--seal')
+    try:
+        before = execute(marked, 20)
+        clear = subprocess.Popen([KONSEKI, 'log', 'clear'], stdout=subprocess.PIPE, text=True)
+        said = clear.communicate(timeout=LONG)[0]
+        assert clear.returncode == 0, said
+        copy = re.search(r'kept in (.*-\d{8}T\d{6}Z\.evtx)\n', said).group(1)
+        first = konseki.log.events()[0]
+        assert first['System']['EventID'] == 255 and first['EventData']['ID'] == 'LOG', first
+        with open('/proc/self/loginuid', encoding='ascii') as f:
+            login = 'no login' if f.read() == '4294967295' else 'logged in as .*'
+        last = first['System']['EventRecordID'] - 1
+        assert re.fullmatch(rf'The log was cleared by root \({login}\), process {re.escape(KONSEKI)}\[{clear.pid}\], '
+                            rf'ProcessGuid \S+: records up to {last} are kept in {re.escape(copy)}',
+                            first['EventData']['Description']), first
+        assert copy in konseki.said_all(), 'standard error does not tell'
+        made = [e['EventData']['ProcessGuid'] for e in Log(copy).events(1) + konseki.log.events(1)
+                if e['EventData']['ProcessId'] == clear.pid]
+        assert made and made[0] in first['EventData']['Description'], made
+        before += execute(marked, 20, 20)
+        eventually(lambda: Log(copy).executed(marked) + konseki.log.executed(marked) == before, 'the events')
+        assert Log(copy).is_clean() and Log(copy).events()[-1]['System']['EventRecordID'] == last
+        done = sealed(konseki, copy, konseki.log.path)
+        assert done.returncode == 0 and done.stdout.count('all is well') == 2, done.stdout
+        done = sealed(konseki)
+        assert done.returncode == 0 and 'belong to earlier files' in done.stdout, done.stdout
+        # Without a copy, at once: its name would need another second, so it waits.
+        said = must(KONSEKI, 'log', 'clear', '--no-copy').stdout
+        assert said == 'The log was cleared. What it held is gone.\n', said
+        assert sorted(name for name in os.listdir(folder) if '.evtx' in name) == sorted(
+            os.path.basename(path) + end for path in (copy, konseki.log.path) for end in ('', '.seal'))
+        assert re.search(r'records up to \d+ are deleted$', konseki.log.events()[0]['EventData']['Description'])
+        done = sealed(konseki, copy, konseki.log.path)
+        assert done.returncode == 1 and re.search('seals .* are missing', done.stdout), done.stdout
+        konseki.stop()
+    finally:
+        konseki.close()
+    refused(1, 'not running', KONSEKI, 'log', 'clear')
+
+
+def a_log_that_has_no_room_to_begin_anew_stays_as_it_is(folder):
+    small = os.path.join(folder, 'small')
+    os.mkdir(small)
+    must('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small)
+    marked = program(folder)
+    konseki = None
+    try:
+        konseki = Run(folder, '--seal', log=small + '/log.evtx')
+        before = execute(marked, 20)
+        fill(small + '/ballast')
+        refused(1, 'not cleared: .*No space', KONSEKI, 'log', 'clear')
+        before += execute(marked, 20, 20)
+        eventually(lambda: konseki.log.executed(marked) == before, 'the events')
+        assert sorted(os.listdir(small)) == ['ballast', 'log.evtx', 'log.evtx.seal']
+        os.unlink(small + '/ballast')
+        must(KONSEKI, 'log', 'clear')
+        konseki.stop()
+        assert sealed(konseki).returncode == 0
+    finally:
+        if konseki:
+            konseki.close()
+        must('umount', '-l', small)
+
+
 # --- seals
 
-def sealed(konseki):
+def sealed(konseki, *logs):
     """What verifying says of a run with --seal."""
     key = re.search(r'^ +((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$', konseki.said_all(), re.M).group(1)
-    return run(KONSEKI, 'verify', '--key', key, konseki.log.path)
+    return run(KONSEKI, 'verify', '--key', key, *(logs or (konseki.log.path,)))
 
 
 def a_sealed_log_stays_well_whoever_is_killed(folder):
