@@ -174,7 +174,7 @@ static double verify_speed(const char *path, const uint8_t secret[SEAL_SECRET])
 int main(int argc, char **argv)
 {
 	uint64_t n = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	struct log_options o = { .size_max = 1024ull << 20, .who = { "bench", 1, 1, 0 } };
+	struct log_options o = { .size_max = 256ull << 20, .who = { "bench", 1, 1, 0 } };
 	const uint8_t secret[SEAL_SECRET] = { 1 };
 	struct err e = { 0 };
 	struct log *l = NULL;

@@ -12,10 +12,11 @@
 
 #include "../base/le.h"
 
-/* The writer publishes data first and header second within one or two calls, so half a change lasts microseconds. What
- * is the same when it is read again after this pause is no change, but damage; what changes every time is read again
- * until it is whole, but not for ever. */
+/* The writer publishes data first and header second within one or two calls, so half a change lasts microseconds, or
+ * as long as others have the processor. What is the same when it is read again after so many pauses is no change, but
+ * damage; what changes is read again until it is whole, but not for ever. */
 #define TORN_READ_PAUSE_NS 5000000
+#define TORN_READS_SAME    8
 #define TORN_READS_MAX     400
 
 #define FILETIME_1970 116444736000000000u
@@ -303,6 +304,7 @@ int logfile_peek(const struct logfile *l, uint64_t slot, struct evtx_chunk_heade
 int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct err *e)
 {
 	const unsigned torn = EVTX_FAULT_HEADER_CRC | EVTX_FAULT_DATA_CRC;
+	unsigned same = 0;
 	uint32_t seen = 0;
 	int result = 0;
 
@@ -317,7 +319,8 @@ int logfile_read(struct logfile *l, uint64_t slot, struct evtx_reader *r, struct
 		if (!l->live || result == -ENODATA || (result == 0 && !(evtx_reader_faults(r) & torn)))
 			return result;
 		crc = evtx_crc(0, l->chunk, sizeof(l->chunk));
-		if (i && crc == seen)
+		same = i && crc == seen ? same + 1 : 0;
+		if (same == TORN_READS_SAME)
 			break;
 		seen = crc;
 		pause_shortly();

@@ -202,9 +202,9 @@ static int choose_slot(struct log *l, uint32_t *slot)
 	return next < l->slots ? cut_off(l, next) : 0;
 }
 
-/* Gives up the chunk in the slot: first the header says so, then the slot is emptied, so that at no moment
- * old records stand behind new ones. */
-static int empty_slot(struct log *l, uint32_t slot)
+/* Gives up the chunk in the slot. It stands there until the new one is first written, which then covers all of it, so that
+ * at no moment old records stand behind new ones. */
+static int clear_slot(struct log *l, uint32_t slot)
 {
 	int r;
 
@@ -214,8 +214,8 @@ static int empty_slot(struct log *l, uint32_t slot)
 	if (r < 0)
 		return r;
 	l->header.first_chunk = (slot + 1) % l->used;
-	r = log_write_header(l);
-	return r < 0 ? r : file_write_zeroes(l->fd, EVTX_CHUNK_SIZE, slot_offset(slot));
+	l->header_stale = true;
+	return 0;
 }
 
 static int begin_chunk(struct log *l)
@@ -230,7 +230,7 @@ static int begin_chunk(struct log *l)
 		r = log_write_header(l);
 	}
 	if (r == 0)
-		r = empty_slot(l, l->slot);
+		r = clear_slot(l, l->slot);
 	note_written(l);
 	if (r < 0)
 		return r;
@@ -245,8 +245,8 @@ static int begin_chunk(struct log *l)
 /* ---- writing -------------------------------------------------------------------------------------- */
 
 /* The records first, then the chunk's header: who sees the header sees the records. Only a chunk that is written for the
- * first time goes out in one piece, which saves a call for each: who reads while it is written sees a sum that does not
- * hold yet. */
+ * first time goes out in one piece, with zeroes over what is left of an older one, which saves calls for each: who reads
+ * while it is written sees a sum that does not hold yet. */
 static int flush_chunk(struct log *l)
 {
 	const size_t used = evtx_writer_used(l->writer);
@@ -259,7 +259,7 @@ static int flush_chunk(struct log *l)
 	image = evtx_writer_seal(l->writer);
 	l->unsynced = true;
 	if (l->flushed == 0)
-		r = file_write(l->fd, image, used, slot_offset(l->slot));
+		r = file_write(l->fd, image, l->slot < l->used ? EVTX_CHUNK_SIZE : used, slot_offset(l->slot));
 	else
 		r = file_write(l->fd, image + from, used - from, slot_offset(l->slot) + from);
 	if (r == 0 && l->flushed)

@@ -26,7 +26,7 @@ struct log {
 	bool disk_full;       /* it could not grow when it had to */
 	uint32_t used;        /* slots that hold or held a chunk: 0 to used - 1 */
 	uint32_t slot;        /* of the chunk being written, */
-	bool slot_ready;      /* once it is empty and in the file */
+	bool slot_ready;      /* once what stands there has been given up */
 	size_t flushed;       /* bytes of the image that the kernel has; 0 before the first */
 	bool unsynced;        /* something was written since the last sync */
 	uint32_t unsynced_chunks; /* finished since the last sync */

@@ -148,6 +148,20 @@ static int repair_torn(const struct log *l, struct workshop *w, uint64_t first_i
 	return evtx_chunk_repair(w->reader, w->chunk, first_id, 0);
 }
 
+/* Is this one of the slots that come next? */
+static bool is_next(const struct log *l, const struct survey *s, uint32_t slot)
+{
+	const uint32_t ahead = (slot + l->slots - s->newest - 1) % l->slots;
+
+	return s->highest_id && ahead <= LOG_UNSYNCED_MAX && ahead < l->slots / 2;
+}
+
+/* What stands there is the oldest; if it is not whole, it was being written over, and holds parts of both. */
+static bool is_overwritten(const struct log *l, const struct survey *s, uint32_t slot, const struct evtx_chunk_header *h)
+{
+	return is_next(l, s, slot) && (!l->seal || h->last_id < seal_given_up(l->seal));
+}
+
 /* Verifies and mends one slot. */
 static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verify, struct workshop *w)
 {
@@ -174,6 +188,8 @@ static int check_slot(struct log *l, struct survey *s, uint32_t slot, bool verif
 	 * told that they are there, and who wrote them still has them. */
 	if (state == 0 && evtx_chunk_data_ok(chunk, &h))
 		return empty_behind(l, slot, &h);
+	if (state == 0 && is_overwritten(l, s, slot, &h))
+		return file_write_zeroes(l->fd, EVTX_CHUNK_SIZE, slot_offset(slot));
 	kept = state == 0 ? repair_torn(l, w, h.first_id) : repair_headless(l, slot, w, s->highest_id);
 	if (kept < 0)
 		return kept;
@@ -201,7 +217,7 @@ static int mend(struct log *l, bool all, struct survey *s)
 		/* Slots are filled in turn: how long ago was this one? */
 		const uint32_t age = (s->newest + l->slots - slot) % l->slots;
 
-		r = check_slot(l, s, slot, all || age < LOG_UNSYNCED_MAX + 2, &w);
+		r = check_slot(l, s, slot, all || age < LOG_UNSYNCED_MAX + 2 || is_next(l, s, slot), &w);
 	}
 	return r < 0 ? r : survey_slots(l, s);
 }

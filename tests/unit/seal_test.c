@@ -93,8 +93,11 @@ int __wrap_fallocate64(int fd, int mode, off_t at, off_t n);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 
+static unsigned long write_calls;
+
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t n, off_t at)
 {
+	write_calls++;
 	record(fd, (struct operation){ WRITE, 0, (uint64_t)at, n, (uint8_t *)(uintptr_t)bytes });
 	return __real_pwrite64(fd, bytes, n, at);
 }
@@ -707,6 +710,34 @@ static void seals_ahead_of_the_key_are_settled(void **state)
 	close_files(files);
 }
 
+/* Also while the ring overwrites, and with all that sealing writes. */
+static void sixty_four_events_take_one_call_at_most(void **state)
+{
+	static const unsigned count = 40000, batch = 4096;
+	struct event ev = { .type = event_type_by_id(11) };
+	unsigned long before;
+	uint64_t id;
+	int files[FILES];
+	struct log *l;
+
+	(void)state;
+	for (unsigned f = 0; f < ev.type->field_count; f++)
+		ev.values[f] = (struct value){ .text = "what values hold, or more", .length = 25 };
+	new_files(files);
+	l = open_log(files, SLOTS(200));
+	before = write_calls;
+	for (unsigned i = 1; i <= count; i++) {
+		assert_int_equal(log_append(l, &ev, &id), 0);
+		if (i % batch == 0)
+			assert_int_equal(log_flush(l, 0), 0);
+	}
+	assert_true(write_calls - before <= count / 64);
+	close_log(l);
+	assert_well(files);
+	assert_true(result.first_id > 1);
+	close_files(files);
+}
+
 /* ---- mutations -------------------------------------------------------------------------------------- */
 
 /* Bytes that are sealed: chunks, seals, the head of the seals. */
@@ -995,6 +1026,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(another_key_is_said),
 		cmocka_unit_test(boots_and_steps_of_the_clock_are_told),
 		cmocka_unit_test(seals_ahead_of_the_key_are_settled),
+		cmocka_unit_test(sixty_four_events_take_one_call_at_most),
 		cmocka_unit_test(no_altered_byte_is_accepted),
 		cmocka_unit_test(no_power_cut_looks_like_a_change),
 	};
