@@ -38,7 +38,7 @@ int BPF_PROG(DNS_PACKET__connect, struct sock *sk, int before, int after)
 	    !is_dns_port(swap16(sk->__sk_common.skc_dport)))
 		return 0;
 	task = bpf_get_current_task_btf();
-	if (is_ignored(task))
+	if (is_ignored(task) || is_spared(task, RECORD_BIT(KS_DNS_QUERY)))
 		return 0;
 	who = bpf_sk_storage_get(&dns_connectors, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (who)
@@ -151,7 +151,8 @@ static __always_inline void dns_datagram(struct __sk_buff *skb, const struct bpf
 	if (!is_dns_datagram(skb, sk, sent) || !find_datagram(skb, &p))
 		return;
 	if (sent) {
-		if (task->flags & PF_KTHREAD || is_ignored(task))
+		if (task->flags & PF_KTHREAD || is_ignored(task) ||
+		    is_spared(task, RECORD_BIT(KS_DNS_QUERY)))
 			return;
 		who_fill(&who, task);
 	}

@@ -34,7 +34,7 @@ static __always_inline struct intent *intent_begin(const struct dentry *dentry, 
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct intent *in;
 
-	if (task->flags & PF_KTHREAD || is_ignored(task))
+	if (task->flags & PF_KTHREAD || is_ignored(task) || is_spared(task, NAME_RECORDS))
 		return NULL;
 	in = bpf_task_storage_get(&intents, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!in) {

@@ -560,6 +560,18 @@ static __always_inline void touched_by_worker(struct task_struct *worker, const 
 	note(op, inode);
 }
 
+/* The rules never keep what such a call of this process could be told as. */
+static __always_inline bool is_unwanted_call(const struct task_struct *task, __u8 kind)
+{
+	if (kind == OPEN || kind == CREAT || kind == OPENAT2)
+		return is_unwanted(task, OPEN_RECORDS);
+	if (changes_names(kind))
+		return is_unwanted(task, NAME_RECORDS);
+	if (sets_xattr(kind))
+		return is_unwanted(task, RECORD_BIT(KS_FILE_STREAM));
+	return changes_attributes(kind) && is_unwanted(task, RECORD_BIT(KS_FILE_TIME));
+}
+
 /* Every write to a file comes by here: most must leave soon. */
 static __always_inline int touched(const struct inode *inode)
 {
@@ -574,6 +586,8 @@ static __always_inline int touched(const struct inode *inode)
 		return 0;
 	}
 	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
+	if (is_unwanted_call(task, kind))
+		return 0;
 	if (changes_attributes(kind)) {
 		attribute_touched(task, NULL, inode, kind);
 		return 0;
@@ -1214,8 +1228,12 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 		mappings_changed(task, regs, &call, result);
 		return 0;
 	}
-	if (result >= 0 && call.kind && !is_ignored(task))
-		call_returned(task, regs, &call, result);
+	if (result >= 0 && call.kind && !is_ignored(task)) {
+		if (is_unwanted_call(task, call.kind))
+			count_spared();
+		else
+			call_returned(task, regs, &call, result);
+	}
 	if (changes_names(call.kind))
 		operation_end(task);
 	if (changes_attributes(call.kind))

@@ -177,11 +177,11 @@ static __always_inline __u32 hold(struct file_event *e, __u32 what)
 	return l.verdict;
 }
 
-static __always_inline bool may_be_held(void)
+static __always_inline bool may_be_held(__u32 record)
 {
 	const struct task_struct *task = bpf_get_current_task_btf();
 
-	return !(task->flags & PF_KTHREAD) && !is_ignored(task);
+	return !(task->flags & PF_KTHREAD) && !is_ignored(task) && !is_spared(task, RECORD_BIT(record));
 }
 
 /* --- deletion */
@@ -191,7 +191,7 @@ static __always_inline int hold_deletion(const struct dentry *dentry, const stru
 	const struct inode *inode = dentry->d_inode;
 	struct file_event e = {};
 
-	if (!inode || !is_regular(inode) || !may_be_held())
+	if (!inode || !is_regular(inode) || !may_be_held(KS_FILE_DELETE))
 		return 0;
 	e.place.dentry = dentry;
 	e.place.mnt = dir->mnt;
@@ -260,7 +260,7 @@ int BPF_PROG(FILE_BLOCK_SHREDDING__write, struct file *file, int mask, int ret)
 	if (ret || !(mask & MAY_WRITE))
 		return ret;
 	inode = file->f_inode;
-	if (!overwrites(file, inode) || !may_be_held())
+	if (!overwrites(file, inode) || !may_be_held(KS_FILE_BLOCK_SHREDDING))
 		return 0;
 	file_id_fill(&e.gone, inode);
 	p.ino = e.gone.ino;

@@ -42,7 +42,7 @@ static __always_inline void calls(const struct sock *sk)
 	struct pending p = { .initiated = true };
 	__u64 key = (__u64)sk;
 
-	if (is_ignored(task))
+	if (is_ignored(task) || is_spared(task, RECORD_BIT(KS_NETWORK_CONNECT)))
 		return;
 	who_fill(&p.who, task);
 	if (bpf_map_update_elem(&connections, &key, &p, BPF_ANY) < 0)

@@ -145,7 +145,26 @@ struct ks_counters {
 	__u64 seq[2]; /* next sequence number of each ring */
 	__u64 path_unknown; /* paths written as ?/NAME */
 	__u64 missed;       /* an operation was seen but could not be carried to its end (map full) */
+	__u64 spared;       /* operations not looked at any further, as the rules never keep what comes of them */
 };
+
+/* What the rules can never keep: written by the engine, read by the kernel side, which then produces none of it. A process
+ * image has the slot of the lower bits of its tgid to itself until another one comes. */
+#define KS_DROPS 4096 /* a power of two */
+struct ks_drop {
+	__u64 start_ns;
+	__u64 exec_id;
+	__u64 never;   /* bits: 1 << enum ks_record; KS_DROP_NAMES */
+	__u32 tgid;
+	__u32 writing; /* odd while the slot is written */
+};
+struct ks_drops {
+	__u64 source_ports[65536 / 64]; /* of event 3 */
+	__u64 destination_ports[65536 / 64];
+	struct ks_drop image[KS_DROPS];
+};
+/* Nobody needs to know either which files got or lost a name by it: settings that are files are found so. */
+#define KS_DROP_NAMES (1ull << KS_RECORD_NONE)
 
 /* The two rings: a flood of file events must not push processes out. */
 #define KS_RING_PROCESS 0

@@ -89,6 +89,14 @@ static __always_inline void count_path_unknown(void)
 		__sync_fetch_and_add(&c->path_unknown, 1);
 }
 
+static __always_inline void count_spared(void)
+{
+	struct ks_counters *c = counters_here();
+
+	if (c)
+		__sync_fetch_and_add(&c->spared, 1);
+}
+
 static __always_inline void count_lost(__u32 type)
 {
 	struct ks_counters *c = counters_here();

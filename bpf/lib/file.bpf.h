@@ -5,6 +5,16 @@
 #include "flavours.bpf.h"
 #include "path.bpf.h"
 #include "task.bpf.h"
+#include "drops.bpf.h"
+
+/* What may come of an open, and of a name that comes or goes: each is several kinds of record, and a process of which none
+ * of them is wanted may pass. */
+#define OPEN_RECORDS                                                                          \
+	(RECORD_BIT(KS_FILE_CREATE) | RECORD_BIT(KS_PIPE_CONNECT) | RECORD_BIT(KS_RAW_ACCESS) | \
+	 RECORD_BIT(KS_PROCESS_ACCESS))
+#define NAME_RECORDS                                                                 \
+	(KS_DROP_NAMES | RECORD_BIT(KS_FILE_CREATE) | RECORD_BIT(KS_FILE_DELETE_DETECTED) | \
+	 RECORD_BIT(KS_PIPE_CREATE))
 
 #define S_IFMT  0170000
 #define S_IFDIR 0040000
@@ -123,7 +133,9 @@ __noinline int file_came(struct file_event *e)
 	struct draft *d;
 	__u32 flags;
 
-	if (!e || !wanted(KS_FILE_CREATE))
+	if (!e || !wanted(KS_FILE_CREATE) ||
+	    is_spared(task, RECORD_BIT(KS_FILE_CREATE) |
+				    (e->how == KS_HOW_RENAME || e->how == KS_HOW_LINK ? KS_DROP_NAMES : 0)))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_CREATE, sizeof(*rec), &who);
@@ -148,7 +160,8 @@ __noinline int file_went(struct file_event *e)
 	struct draft *d;
 	__u32 flags;
 
-	if (!e || !wanted(KS_FILE_DELETE_DETECTED))
+	if (!e || !wanted(KS_FILE_DELETE_DETECTED) ||
+	    is_spared(task, RECORD_BIT(KS_FILE_DELETE_DETECTED) | KS_DROP_NAMES))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_DELETE_DETECTED, sizeof(*rec), &who);

@@ -80,6 +80,8 @@ __noinline int image_loaded(struct mapping *m, __u32 how, __u32 flags)
 
 	if (!m || !mm || !m->file || !(m->flags & VM_EXEC) || !wanted(KS_IMAGE_LOAD) || is_ignored(task))
 		return 0;
+	if (is_spared(task, RECORD_BIT(KS_IMAGE_LOAD)))
+		return 0;
 	path = mapped_path(m->file);
 	dentry = PEEK(path, dentry);
 	if (dentry == PEEK(PEEK(mm, exe_file), f_path.dentry)) /* the program itself */

@@ -4,6 +4,7 @@
 #include "emit.bpf.h"
 #include "peek.bpf.h"
 #include "task.bpf.h"
+#include "drops.bpf.h"
 
 #define AF_INET     2
 #define AF_INET6    10
@@ -56,6 +57,12 @@ static __always_inline void emit_connection(const struct ks_who *who, const stru
 {
 	struct ks_rec_NETWORK_CONNECT rec = {};
 
+	if (is_unwanted_who(who, RECORD_BIT(KS_NETWORK_CONNECT)) ||
+	    is_unwanted_port(initiated ? f->local_port : f->remote_port,
+			     initiated ? f->remote_port : f->local_port)) {
+		count_spared();
+		return;
+	}
 	header_fill(&rec.hdr, KS_NETWORK_CONNECT, who);
 	rec.Initiated = initiated;
 	rec.source = initiated ? f->local : f->remote;
@@ -124,7 +131,8 @@ static __always_inline void datagram(const struct flow *f, bool sent)
 	struct told_key key = { .flow = *f };
 	struct ks_who who = {};
 
-	if (task->flags & PF_KTHREAD || is_ignored(task) || !wanted(KS_NETWORK_CONNECT))
+	if (task->flags & PF_KTHREAD || is_ignored(task) || !wanted(KS_NETWORK_CONNECT) ||
+	    is_spared(task, RECORD_BIT(KS_NETWORK_CONNECT)))
 		return;
 	who_fill(&who, task);
 	key.start_ns = who.start_ns;

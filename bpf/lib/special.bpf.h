@@ -49,7 +49,7 @@ __noinline int raw_device_opened(struct special_event *e)
 	struct draft *d;
 	__u32 flags;
 
-	if (!e || !wanted(KS_RAW_ACCESS))
+	if (!e || !wanted(KS_RAW_ACCESS) || is_spared(task, RECORD_BIT(KS_RAW_ACCESS)))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_RAW_ACCESS, sizeof(*rec), &who);
@@ -100,7 +100,7 @@ static __always_inline void tell_endpoint(const struct special_event *e, __u32 t
 	__u32 flags;
 
 	_Static_assert(sizeof(struct ks_rec_PIPE_CREATE) == sizeof(struct ks_rec_PIPE_CONNECT), "one form");
-	if (!wanted(type))
+	if (!wanted(type) || is_spared(task, RECORD_BIT(type)))
 		return;
 	who_fill(&who, task);
 	d = emit_begin(type, sizeof(*rec), &who);

@@ -23,7 +23,7 @@ __noinline int time_set(struct time_event *e)
 	struct draft *d;
 	__u32 flags;
 
-	if (!e || !wanted(KS_FILE_TIME))
+	if (!e || !wanted(KS_FILE_TIME) || is_spared(task, RECORD_BIT(KS_FILE_TIME)))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_TIME, sizeof(*rec), &who);

@@ -35,7 +35,7 @@ __noinline int stream_set(struct stream_event *e)
 	struct draft *d;
 	__u32 flags, kept;
 
-	if (!e || !wanted(KS_FILE_STREAM))
+	if (!e || !wanted(KS_FILE_STREAM) || is_spared(task, RECORD_BIT(KS_FILE_STREAM)))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_STREAM, sizeof(*rec), &who);

@@ -369,6 +369,7 @@ void rings_tally(const struct rings *r, struct rings_tally *t)
 		}
 		t->path_unknown += __atomic_load_n(&c->path_unknown, __ATOMIC_RELAXED);
 		t->missed += __atomic_load_n(&c->missed, __ATOMIC_RELAXED);
+		t->spared += __atomic_load_n(&c->spared, __ATOMIC_RELAXED);
 		for (unsigned which = 0; which < RINGS; which++)
 			t->gaps += gaps_of(&r->sequences[which][cpu],
 					   __atomic_load_n(&c->seq[which], __ATOMIC_RELAXED),

@@ -42,6 +42,7 @@ struct rings_tally {
 	uint64_t gaps;         /* sequence numbers missing: must equal the sum of lost when at rest */
 	uint64_t path_unknown;
 	uint64_t missed;
+	uint64_t spared; /* operations of which nothing was produced, as the rules never keep it */
 };
 void rings_tally(const struct rings *r, struct rings_tally *t);
 

@@ -25,10 +25,10 @@
 #define KERNEL_BTF         "/sys/kernel/btf/vmlinux"
 
 /* The maps that user space works with; those that only the programs know live as long as the programs. */
-enum map { MAP_RING_PROCESS, MAP_RING_EVENTS, MAP_COUNTERS, MAP_WANTED, MAP_IGNORED, MAP_VERDICTS, MAP_GENERATIONS,
-	   MAP_MAPPED, MAP_COUNT };
+enum map { MAP_RING_PROCESS, MAP_RING_EVENTS, MAP_COUNTERS, MAP_WANTED, MAP_IGNORED, MAP_VERDICTS, MAP_DROPS,
+	   MAP_GENERATIONS, MAP_MAPPED, MAP_COUNT };
 static const char *const map_names[MAP_COUNT] = {
-	"ring_process", "ring_events", "counters", "wanted_records", "ignored", "verdicts",
+	"ring_process", "ring_events", "counters", "wanted_records", "ignored", "verdicts", "drops",
 	"generations", "mapped_files",
 };
 
@@ -569,6 +569,7 @@ void sensor_handles(const struct sensor *s, struct sensor_handles *h)
 		.ring_bytes = { s->ring_bytes[0], s->ring_bytes[1] },
 		.counters = s->maps[MAP_COUNTERS],
 		.verdicts = s->maps[MAP_VERDICTS],
+		.drops = s->maps[MAP_DROPS],
 		.cpus = s->cpus,
 	};
 }

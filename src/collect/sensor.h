@@ -54,6 +54,7 @@ struct sensor_handles {
 	uint32_t ring_bytes[2];
 	int counters; /* mappable array of struct ks_counters, one per CPU */
 	int verdicts; /* mappable array of KS_VERDICTS u64: what the engine says to a FILE_HELD */
+	int drops;    /* mappable struct ks_drops (drops.h) */
 	unsigned cpus;
 };
 void sensor_handles(const struct sensor *s, struct sensor_handles *h);

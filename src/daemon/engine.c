@@ -18,11 +18,13 @@
 #include <sys/syscall.h>
 
 #include "../base/text.h"
+#include "../collect/drops.h"
 #include "../collect/exec_watch.h"
 #include "../collect/ring.h"
 #include "../enrich/dns.h"
 #include "../enrich/enrich.h"
 #include "../enrich/hash.h"
+#include "../rules/pushdown.h"
 #include "../rules/ruleset.h"
 #include "content.h"
 #include "../help/settings.h"
@@ -55,6 +57,9 @@ struct engine {
 	struct log *log;
 	struct enrich *enrich;
 	struct dns *dns;
+	struct drops *drops;
+	uint64_t wanted;  /* records that the rules can keep: bits 1 << KS_* */
+	uint32_t rules_number; /* of the rules in force: images remember by which they were judged */
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
 	struct engine_tally tally;  /* with what was read since the latest commit */
@@ -225,6 +230,109 @@ static void collect_pins(void *context)
 		else
 			break;
 	}
+}
+
+/* Made of files that are written, and of names that come and go. */
+static const unsigned settings_records[] = { KS_CONFIG_KEY, KS_CONFIG_VALUE, KS_TRIGGER_FILTER, KS_TRIGGER_CONSUMER,
+					     KS_TRIGGER_BINDING };
+
+/* --- what the kernel side need not tell */
+
+static bool drops_of_image(const struct engine *g, const struct event_type *type, const struct image *image)
+{
+	struct event ev = { .type = type };
+	int at = event_field_index(type, "Image", 5);
+
+	if (at < 0)
+		at = event_field_index(type, "SourceImage", 11);
+	if (at < 0)
+		return false;
+	ev.values[at].text = image_path(image);
+	ev.values[at].length = image->path_length;
+	return ruleset_drops_all(g->rules, &ev, FIELD_BIT((unsigned)at));
+}
+
+static bool drops_settings(const struct engine *g, const struct image *image)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings_records); i++) {
+		const struct event_type *type = event_type_by_record(settings_records[i]);
+
+		if (ruleset_wants(g->rules, type) && !drops_of_image(g, type, image))
+			return false;
+	}
+	return true;
+}
+
+/* The types of which the rules keep nothing that a process with this image does, and those that nobody wants at all. */
+static uint64_t never_of_image(struct engine *g, const struct image *image)
+{
+	uint64_t never = 0;
+
+	for (unsigned i = 0; i < EVENT_TYPE_COUNT; i++)
+		if (g->wanted >> event_types[i].record & 1 && drops_of_image(g, &event_types[i], image))
+			never |= 1ull << event_types[i].record;
+	/* A deletion that is told may become one that is archived. */
+	if (g->wants[KS_FILE_DELETE] && !(never >> KS_FILE_DELETE & 1))
+		never &= ~(1ull << KS_FILE_DELETE_DETECTED);
+	if (!never)
+		return 0;
+	if (drops_settings(g, image))
+		never |= KS_DROP_NAMES;
+	/* Hooks that tell several types must see that nobody wants the others either. */
+	return never | ~g->wanted;
+}
+
+/* A process runs this image: what the rules drop of it whatever it does is not produced any more. */
+static void image_runs(void *context, const struct process *p)
+{
+	struct engine *g = context;
+	struct image *image = p->now.image;
+
+	if (!g->rules || !image || !image->path_length)
+		return;
+	if (image->judged_by != g->rules_number) {
+		image->never = never_of_image(g, image);
+		image->judged_by = g->rules_number;
+	}
+	drops_tell(g->drops, p->tgid, p->start_ns, p->now.exec_id, image->never);
+}
+
+static void tell_port(struct engine *g, unsigned at, uint16_t port,
+		      void (*tell)(struct drops *d, uint16_t port))
+{
+	struct event ev = { .type = event_type_by_record(KS_NETWORK_CONNECT) };
+
+	ev.values[at].number = port;
+	if (ruleset_drops_all(g->rules, &ev, FIELD_BIT(at)))
+		tell(g->drops, port);
+}
+
+static void tell_source_port(void *context, uint16_t port)
+{
+	const struct event_type *type = event_type_by_record(KS_NETWORK_CONNECT);
+
+	tell_port(context, (unsigned)event_field_index(type, "SourcePort", 10), port, drops_tell_source_port);
+}
+
+static void tell_destination_port(void *context, uint16_t port)
+{
+	const struct event_type *type = event_type_by_record(KS_NETWORK_CONNECT);
+
+	tell_port(context, (unsigned)event_field_index(type, "DestinationPort", 15), port,
+		  drops_tell_destination_port);
+}
+
+/* New rules are in force: of all that runs it is asked anew. */
+static void tell_drops(struct engine *g)
+{
+	const struct event_type *type = event_type_by_record(KS_NETWORK_CONNECT);
+
+	g->rules_number++;
+	ruleset_numbers_of_field(g->rules, type, (unsigned)event_field_index(type, "SourcePort", 10),
+				 tell_source_port, g);
+	ruleset_numbers_of_field(g->rules, type, (unsigned)event_field_index(type, "DestinationPort", 15),
+				 tell_destination_port, g);
+	enrich_each_process(g->enrich, image_runs, g);
 }
 
 /* --- the processes that were there first */
@@ -1054,11 +1162,8 @@ static void declare_span(struct engine *g)
 
 static bool settings_wanted(const struct ruleset *rules)
 {
-	static const unsigned records[] = { KS_CONFIG_KEY, KS_CONFIG_VALUE, KS_TRIGGER_FILTER, KS_TRIGGER_CONSUMER,
-					    KS_TRIGGER_BINDING };
-
-	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
-		if (ruleset_wants(rules, event_type_by_record(records[i])))
+	for (size_t i = 0; i < ARRAY_SIZE(settings_records); i++)
+		if (ruleset_wants(rules, event_type_by_record(settings_records[i])))
 			return true;
 	return false;
 }
@@ -1111,6 +1216,9 @@ static void want_what_rules_can_keep(struct engine *g)
 	memcpy(g->wants, wanted, sizeof(g->wants));
 	/* The one is made of the other. */
 	wanted[KS_FILE_DELETE_DETECTED] |= wanted[KS_FILE_DELETE];
+	g->wanted = 0;
+	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
+		g->wanted |= (uint64_t)wanted[i] << i;
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];
@@ -1165,6 +1273,8 @@ static void configure(struct engine *g, const struct order *o)
 	}
 	if (!first)
 		judge_what_waits(g);
+	/* What the new rules may keep must be produced before they judge. */
+	drops_forget(g->drops);
 	ruleset_free(g->rules);
 	g->rules = rules;
 	malloc_trim(0); /* making rules ready takes much more memory than keeping them */
@@ -1182,6 +1292,7 @@ static void configure(struct engine *g, const struct order *o)
 	/* Answered only then: who changed the rules may rely on what they ask for being seen. */
 	want_what_rules_can_keep(g);
 	want_settings(g);
+	tell_drops(g);
 	if (first && g->announce)
 		log_state_change(g, "Started");
 	order_answer(g->start->orders, 0, "");
@@ -1208,6 +1319,7 @@ static void report(struct engine *g)
 	}
 	r.corrupt = t.corrupt;
 	r.path_unknown = t.path_unknown;
+	r.spared = t.spared;
 	r.missed = t.missed + lookups.crowded + lookups.broken;
 	r.hashes_missing = completed.hashes_missing;
 	r.processes = completed.processes;
@@ -1457,7 +1569,7 @@ static int prepare(struct engine *g, struct err *e)
 		.full_capabilities = own_capabilities(),
 		.ask = { g, want_exe, want_mapped, want_library, want_cmdline, want_passwd, want_services,
 			 want_watch, collect_pins, catch_up, want_packages, want_host_name, want_login,
-			 want_package_state, want_content },
+			 want_package_state, want_content, image_runs },
 	};
 	struct dns_sink lookups = { g, take_lookup };
 	struct rlimit files = { FILES_MAX, FILES_MAX };
@@ -1485,6 +1597,7 @@ static int prepare(struct engine *g, struct err *e)
 		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
 			return err_set(e, ENOMEM, "arena");
 	if (rings_map(s->ring, s->ring_bytes, s->counters, s->cpus, &g->rings, e) < 0 ||
+	    drops_map(s->drops, &g->drops, e) < 0 ||
 	    hashes_new(&g->hashes, e) < 0 || privilege_seal_engine(e) < 0 ||
 	    open_log(g, e) < 0 || dns_new(&lookups, &g->dns, e) < 0 ||
 	    enrich_new(&completing, &g->enrich, e) < 0)
@@ -1498,6 +1611,7 @@ static void done(struct engine *g)
 	enrich_free(g->enrich);
 	dns_free(g->dns);
 	changes_free(g->changes);
+	drops_free(g->drops);
 	hashes_free(g->hashes);
 	ruleset_free(g->rules);
 	rings_free(g->rings);

@@ -16,7 +16,7 @@ struct engine_start {
 	int ring[2]; /* KS_RING_* */
 	uint32_t ring_bytes[2];
 	int counters;
-	int verdicts;   /* sensor_handles */
+	int verdicts, drops; /* sensor_handles */
 	unsigned cpus;
 	int exec_watch; /* fanotify group, descriptor mode, FAN_OPEN_EXEC: pins what is executed; -1: none */
 	int write_watch; /* the same for FAN_CLOSE_WRITE; -1: none */
@@ -65,6 +65,7 @@ struct engine_report {
 	uint64_t logged[KS_RECORD_COUNT];
 	uint64_t lost[KS_RECORD_COUNT]; /* an event 255 says so, or will within a second */
 	uint64_t corrupt, path_unknown, missed;
+	uint64_t spared;         /* operations of which nothing was produced, as the rules never keep it */
 	uint64_t hashes_missing; /* executed files whose content was gone before it could be read */
 	uint64_t processes;      /* known now */
 	uint64_t late;           /* fields that are "-" since the helper did not answer in time */

@@ -119,7 +119,7 @@ struct body_engine {
 	char note[200];   /* for the log: what became of the former monitor; "": nothing */
 };
 
-#define HELD_FIXED 7 /* ring, ring, counters, log, memory, lock, verdicts; then exec_watch, write_watch,
+#define HELD_FIXED 8 /* ring, ring, counters, log, memory, lock, verdicts, drops; then exec_watch, write_watch,
 			* folder_watch, rules, seal and its key, the sensor's */
 struct body_held {
 	struct engine_start start; /* descriptors in it mean nothing here */

@@ -101,11 +101,12 @@ static int adopt_everything(struct monitor *m, struct err *e)
 				    start->held.has_folder_watch + start->held.has_rules +
 				    2 * start->held.has_seal + start->held.sensor)
 		return err_set(e, EBADMSG, "what the supervisor held is incomplete");
-	/* Rings, counters and the lock come with the sensor and the options. */
+	/* Rings, counters, verdicts, drops and the lock come with the sensor and the options. */
 	close(start->fds[0]);
 	close(start->fds[1]);
 	close(start->fds[2]);
 	close(start->fds[6]);
+	close(start->fds[7]);
 	if (start->fds[5] != start->options->lock)
 		close(start->fds[5]);
 	m->held = start->held;
@@ -154,6 +155,7 @@ void held_send(struct monitor *m)
 	fds[4] = m->memory;
 	fds[5] = m->start->options->lock;
 	fds[6] = h.verdicts;
+	fds[7] = h.drops;
 	m->held.start.ring_bytes[0] = h.ring_bytes[0];
 	m->held.start.ring_bytes[1] = h.ring_bytes[1];
 	m->held.start.cpus = h.cpus;

@@ -107,6 +107,8 @@ static void print_text(const struct body_status *s)
 		if (is_shown(s, &event_types[i]))
 			printf("%3u %-40s %s\n", event_types[i].id, event_types[i].title,
 			       how_seen(s, &event_types[i]));
+	if (r->spared)
+		printf("\n%" PRIu64 " operations of excluded programs and ports not looked at\n", r->spared);
 	if (r->path_unknown || r->missed || r->corrupt || r->hashes_missing || r->late)
 		printf("\n%" PRIu64 " paths not known in full, %" PRIu64
 		       " operations not followed to their end, %" PRIu64
@@ -187,9 +189,9 @@ static void print_json(const struct body_status *s)
 	print_told_json(s);
 	printf("\"memory\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"path_unknown\":%" PRIu64
 	       ",\"missed\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"hashes_missing\":%" PRIu64
-	       ",\"late\":%" PRIu64 ",\"events\":[",
+	       ",\"late\":%" PRIu64 ",\"spared\":%" PRIu64 ",\"events\":[",
 	       memory_bytes(s), r->processes, r->path_unknown, r->missed, r->corrupt,
-	       r->hashes_missing, r->late);
+	       r->hashes_missing, r->late, r->spared);
 	for (unsigned i = 0; i < EVENT_TYPE_COUNT; i++) {
 		if (!is_shown(s, &event_types[i]))
 			continue;

@@ -151,6 +151,7 @@ static void run_engine(struct supervisor *v, int ask, int orders, const int help
 	start.log = v->fds[3];
 	start.memory = v->fds[4];
 	start.verdicts = v->fds[6];
+	start.drops = v->fds[7];
 	start.exec_watch = v->held.has_exec_watch ? v->fds[HELD_FIXED] : -1;
 	start.write_watch =
 		v->held.has_write_watch ? v->fds[HELD_FIXED + v->held.has_exec_watch] : -1;

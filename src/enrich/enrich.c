@@ -325,6 +325,12 @@ static void parent_from(struct enrich *en, struct process *p, uint32_t tgid, uin
 		process_forked(p, parent);
 }
 
+static void tell_image(struct enrich *en, const struct process *p)
+{
+	if (en->o.ask.image_runs)
+		en->o.ask.image_runs(en->o.ask.context, p);
+}
+
 static void take_exec(struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec)
 {
 	const struct ks_who *who = &rec->hdr.who;
@@ -338,6 +344,7 @@ static void take_exec(struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec
 	parent_from(en, p, rec->parent_tgid, rec->parent_start_ns);
 	p->uid = who->uid;
 	process_executed_take(p, identity);
+	tell_image(en, p);
 }
 
 static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
@@ -363,6 +370,7 @@ static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
 		child->now.exec_id = rec->child_exec_id;
 	}
 	process_forked(child, parent);
+	tell_image(en, child);
 }
 
 void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
@@ -390,6 +398,7 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 					     n == (ssize_t)sizeof(argv)),
 				    0 };
 	p->uid = who->uid;
+	tell_image(en, p);
 }
 
 void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *hdr)
@@ -540,6 +549,11 @@ void enrich_describe(const struct enrich *en, uint32_t tgid, uint32_t login_uid,
 		 login_uid == UINT32_MAX ? "no login" : "logged in as ",
 		 login_uid == UINT32_MAX ? "" : user_text(en, login_uid, login),
 		 length < DESCRIBED_PATH_MAX ? length : DESCRIBED_PATH_MAX, path, tgid, guid);
+}
+
+void enrich_each_process(struct enrich *en, void (*see)(void *context, const struct process *p), void *context)
+{
+	process_each(en->processes, see, context);
 }
 
 void enrich_tally(const struct enrich *en, struct enrich_tally *t)

@@ -41,6 +41,8 @@ struct enrich_ask {
 	/* A regular file that this process knows by this path, if it is still that one. */
 	int (*content)(void *context, const struct ks_who *who, const struct ks_file_id *id, const char *path,
 		       size_t length);
+	/* Which image this process runs has become known. NULL: nobody wants to hear of it. */
+	void (*image_runs)(void *context, const struct process *p);
 };
 
 struct enrich_options {
@@ -106,6 +108,9 @@ void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *con
 /* Who did something to us, for a text of our own: "root (logged in as alice), process /usr/bin/x[12], ProcessGuid {...}".
  * login_uid UINT32_MAX: nobody had logged in. */
 void enrich_describe(const struct enrich *en, uint32_t tgid, uint32_t login_uid, char *text, size_t size);
+
+/* Calls see for each process that lives. */
+void enrich_each_process(struct enrich *en, void (*see)(void *context, const struct process *p), void *context);
 
 struct enrich_tally {
 	uint64_t processes;

@@ -85,6 +85,14 @@ struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t
 	return latest;
 }
 
+void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (const struct process *p = t->buckets[i]; p; p = p->next_in_bucket)
+			if (!p->ended)
+				see(context, p);
+}
+
 uint64_t process_count(const struct process_table *t)
 {
 	return t->count - t->ended;
@@ -98,6 +106,8 @@ struct image *image_new(const char *path, size_t path_length, const char *comman
 	if (!i)
 		return NULL;
 	i->refs = 1;
+	i->judged_by = 0;
+	i->never = 0;
 	i->path_length = (uint32_t)path_length;
 	i->command_length = (uint32_t)command_length;
 	if (path_length)

@@ -15,6 +15,8 @@ struct image {
 	unsigned refs;
 	uint32_t path_length;
 	uint32_t command_length;
+	uint32_t judged_by; /* number of the rules that `never` was made of; 0: none */
+	uint64_t never;     /* record types that these rules never keep of it: bits 1 << KS_* */
 	char text[]; /* path, then command line */
 };
 
@@ -64,6 +66,8 @@ struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t st
 struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns);
 /* The latest process of this number that had begun by then, for whom knows the number only. NULL: none. */
 struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t when_ns);
+/* Calls see for each that has not ended. */
+void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context);
 uint64_t process_count(const struct process_table *t);
 
 /* A new image with these texts, one reference; NULL: no memory. Path and command line may be NULL. */
