@@ -12,6 +12,7 @@
 
 #define DEPTH_MAX   8
 #define FOLDERS_MAX 8192u
+#define HOMES_MAX   1024u
 #define EVENT_FLAGS (O_RDONLY | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK | O_NOATIME)
 
 int folder_watch_open(struct err *e)
@@ -50,6 +51,30 @@ void folder_watch_mark(int watch, const char *const roots[])
 
 	for (unsigned i = 0; roots[i]; i++)
 		mark_take(watch, open(roots[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 0, &count);
+}
+
+static void mark_home_take(int watch, int home, const char *const files[])
+{
+	if (home < 0)
+		return;
+	for (unsigned i = 0; files[i]; i++)
+		fanotify_mark(watch, FAN_MARK_ADD | FAN_MARK_DONT_FOLLOW, FAN_CLOSE_WRITE, home, files[i]);
+	close(home);
+}
+
+void folder_watch_mark_homes(int watch, const char *const files[])
+{
+	DIR *homes = opendir("/home");
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	mark_home_take(watch, open("/root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), files);
+	while (homes && count++ < HOMES_MAX && (entry = readdir(homes)))
+		if (*entry->d_name != '.')
+			mark_home_take(watch, openat(dirfd(homes), entry->d_name,
+						     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), files);
+	if (homes)
+		closedir(homes);
 }
 
 void folder_watch_clear(int watch)

@@ -353,7 +353,7 @@ static void tell_difference(struct changes *c, const struct telling *t, const st
 	}
 	if (!r && entry->is_gone)
 		return tell_file(t, entry); /* its end was told already */
-	if (!r)
+	if (!r && !settings_is_of_home(entry->path, strlen(entry->path)))
 		tell_key(t, "CreateKey", "");
 	if (r) {
 		before.nodes = r->text + r->path_length;
@@ -416,13 +416,22 @@ bool changes_is_surveyed(const struct changes *c)
 
 /* --- what waits to be looked at */
 
+/* Who writes his own files again and again must not have those of the machine forgotten. */
+static bool has_room(const struct changes *c, int fd)
+{
+	struct stat st;
+
+	return c->count < WAITING_MAX / 2 ||
+	       (c->count < WAITING_MAX && (fd < 0 || (fstat(fd, &st) == 0 && st.st_uid == 0)));
+}
+
 bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n, const struct ks_who *who,
 			  uint64_t time_ns)
 {
 	struct change *change = &c->waiting[(c->first + c->count) % WAITING_MAX];
 	char *copy = path ? strndup(path, n) : NULL;
 
-	if (c->count == WAITING_MAX || (path && !copy)) {
+	if (!has_room(c, fd) || (path && !copy)) {
 		if (fd >= 0)
 			close(fd);
 		free(copy);

@@ -114,10 +114,12 @@ static int answer_FOLDERS(struct monitor *m, const struct message *request, unio
 	(void)body;
 	if (m->folder_watch < 0)
 		return -EOPNOTSUPP;
-	if (request->body.toggle.on)
-		folder_watch_mark(m->folder_watch, settings_roots);
-	else
+	if (!request->body.toggle.on) {
 		folder_watch_clear(m->folder_watch);
+		return 0;
+	}
+	folder_watch_mark(m->folder_watch, settings_roots);
+	folder_watch_mark_homes(m->folder_watch, settings_home_files);
 	return 0;
 }
 

@@ -43,4 +43,7 @@ bool settings_node(const struct settings_entry *entry, uint32_t *at, struct sett
 
 /* Is the path one of those that are watched? */
 bool settings_is_watched(const char *path, size_t n);
-extern const char *const settings_roots[]; /* NULL ends */
+/* Is it one of those that lie in the folder of a user, and are known only since they were written? */
+bool settings_is_of_home(const char *path, size_t n);
+extern const char *const settings_roots[];      /* NULL ends */
+extern const char *const settings_home_files[]; /* below the folder of a user; NULL ends */

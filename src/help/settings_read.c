@@ -9,6 +9,30 @@ const char *const settings_roots[] = {
 	"/usr/lib/udev/rules.d", "/run/udev/rules.d", "/var/spool/cron", "/root/.ssh", NULL,
 };
 
+/* What is run or believed when its owner enters. */
+const char *const settings_home_files[] = {
+	".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".zshrc", ".zshenv", ".zprofile",
+	".zlogin", ".zlogout", ".pam_environment", ".ssh/authorized_keys", ".ssh/rc", ".ssh/environment", NULL,
+};
+
+/* /root/FILE and /home/USER/FILE. */
+bool settings_is_of_home(const char *path, size_t n)
+{
+	const char *end = path + n, *file = path;
+
+	if (n > 6 && memcmp(path, "/root/", 6) == 0)
+		file = path + 6;
+	else if (n > 6 && memcmp(path, "/home/", 6) == 0 && (file = memchr(path + 6, '/', n - 6)))
+		file++;
+	else
+		return false;
+	for (unsigned i = 0; settings_home_files[i]; i++)
+		if (strlen(settings_home_files[i]) == (size_t)(end - file) &&
+		    memcmp(file, settings_home_files[i], (size_t)(end - file)) == 0)
+			return true;
+	return false;
+}
+
 bool settings_is_watched(const char *path, size_t n)
 {
 	for (unsigned i = 0; settings_roots[i]; i++) {
@@ -17,7 +41,7 @@ bool settings_is_watched(const char *path, size_t n)
 		if (n > length && memcmp(path, settings_roots[i], length) == 0 && path[length] == '/')
 			return true;
 	}
-	return false;
+	return settings_is_of_home(path, n);
 }
 
 bool settings_next(const uint8_t *bytes, size_t n, size_t *at, struct settings_entry *entry)

@@ -825,6 +825,36 @@ def a_changed_setting_is_told_by_its_name(folder):
         konseki.close()
 
 
+def what_a_shell_reads_when_a_user_enters_is_told(folder):
+    """Appended to, and replaced; other files beside it are nobody's business."""
+    must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/home')
+    os.mkdir('/home/alice', 0o700)
+    profile = write('/home/alice/.bashrc', 'true\n')
+    other = write('/home/alice/notes', 'true\n')
+    rules = write(os.path.join(folder, 'rules.xml'), '<Sysmon schemaversion="4.90"><EventFiltering>'
+                  '<RegistryEvent onmatch="exclude"/></EventFiltering></Sysmon>')
+    konseki = Run(folder, '-c', rules)
+    try:
+        def told(path):
+            return [e['EventData'].get('Details', e['EventData']['EventType'])
+                    for e in konseki.log.events(12) + konseki.log.events(13) if e['EventData']['TargetObject'] == path]
+
+        with open(other, 'a', encoding='utf-8') as f:
+            f.write('x\n')
+        with open(profile, 'a', encoding='utf-8') as f:
+            f.write('evil\n')
+        eventually(lambda: len(told(profile)) == 1, 'what was appended')
+        write(profile + '.new', 'worse\n')
+        os.rename(profile + '.new', profile)
+        eventually(lambda: len(told(profile)) == 2, 'what took its place')
+        assert all(re.fullmatch('SHA256=[0-9A-F]{64}', t) for t in told(profile)), told(profile)
+        assert not told(other)
+        konseki.stop()
+    finally:
+        konseki.close()
+        must('umount', '/home')
+
+
 def what_the_machine_will_do_later_is_told(folder):
     """A crontab that is written, changed and deleted."""
     os.makedirs('/etc/cron.d', exist_ok=True)
