@@ -8,8 +8,6 @@
 #include "lib/file.bpf.h"
 #include "lib/special.bpf.h"
 
-#define ERR_MIN 0xfffffffffffff001ull /* IS_ERR() */
-
 /* What the current task is about to do. Pointers are compared, never followed: what they pointed to may be
  * gone. */
 struct intent {

@@ -7,6 +7,7 @@
  * more when it lets go of it.) */
 #include "vmlinux.h"
 
+#include "lib/access.bpf.h"
 #include "lib/bpf_programs.bpf.h"
 #include "lib/file.bpf.h"
 #include "lib/image.bpf.h"
@@ -862,6 +863,7 @@ static __always_inline void opened(const struct task_struct *task, const struct 
 
 	if (!file || tell_special(task, file))
 		return;
+	memory_file_opened(task, file);
 	created = PEEK(file, f_mode) & FMODE_CREATED;
 	if (created || is_truncated(task, regs, call, PEEK(file, f_inode)))
 		tell_opened(task, file, created);
@@ -1113,70 +1115,37 @@ static __always_inline void call_returned(const struct task_struct *task, const 
 
 #define PROT_EXEC      0x4
 #define SHM_EXEC       0100000
-#define AT_ONCE        16 /* mappings that one call can change here; what it changes beyond is counted */
-#define BUSY_TRIES     64
-#define BUSY           (-16)
-
-struct busy_try {
-	struct mapping *m;
-	__u64 address;
-	long result;
-};
-
-/* Another thread is changing mappings: that takes it microseconds. */
-static long try_again(__u32 i, struct busy_try *t)
-{
-	t->result = mapping_at(bpf_get_current_task_btf(), t->address, t->m);
-	return t->result != BUSY;
-}
-
-static __always_inline long mapping_wait(__u64 address, struct mapping *m)
-{
-	struct busy_try t = { .m = m, .address = address };
-
-	bpf_loop(BUSY_TRIES, try_again, &t, 0);
-	return t.result;
-}
+#define AT_ONCE        64 /* mappings that one call can change here; what it changes beyond is counted */
 
 /* Global functions, as the verifier would else look at them for each way that leads here. */
-__noinline int mapped(__u64 address, __u32 fd)
+static __always_inline void became_executable(struct mapping *m)
 {
-	const struct task_struct *task = bpf_get_current_task_btf();
-	struct mapping m = {};
-	long r = mapping_wait(address, &m);
+	look_for_replaced_text(bpf_get_current_task_btf(), m);
+	image_loaded(m, KS_MAPPED, 0);
+}
 
-	if (r == 0)
-		return image_loaded(&m, KS_MAPPED, 0);
-	if (r != BUSY)
-		return 0; /* unmapped already by another thread */
-	m.from = m.to = address;
-	m.flags = VM_EXEC;
-	m.file = file_of(task, fd);
-	if (m.file)
-		return image_loaded(&m, KS_MAPPED, KS_F_RACY);
-	count_missed();
+__noinline int mapped(__u64 address)
+{
+	struct mapping m = {};
+
+	/* Not there: unmapped already by another thread. */
+	if (mapping_at(bpf_get_current_task_btf()->mm, address, &m))
+		became_executable(&m);
 	return 0;
 }
 
 struct protect_walk {
 	__u64 at, end;
-	__u32 failed;
 };
 
 static long protect_step(__u32 i, struct protect_walk *w)
 {
 	struct mapping m = {};
-	long r;
 
-	if (w->at >= w->end)
+	if (w->at >= w->end || !mapping_at(bpf_get_current_task_btf()->mm, w->at, &m))
 		return 1;
-	r = mapping_wait(w->at, &m);
-	if (r < 0 || m.to <= w->at) {
-		w->failed = r == BUSY;
-		return 1;
-	}
 	w->at = m.to;
-	image_loaded(&m, KS_MAPPED, 0);
+	became_executable(&m);
 	return 0;
 }
 
@@ -1184,7 +1153,7 @@ __noinline int protected(__u64 from, __u64 length)
 {
 	struct protect_walk w = { .at = from, .end = from + length };
 
-	if ((bpf_loop(AT_ONCE, protect_step, &w, 0) == AT_ONCE && w.at < w.end) || w.failed)
+	if (bpf_loop(AT_ONCE, protect_step, &w, 0) == AT_ONCE && w.at < w.end)
 		count_missed();
 	return 0;
 }
@@ -1200,13 +1169,13 @@ static __always_inline bool asks_for_exec(const struct task_struct *task, const 
 static __always_inline void mappings_changed(const struct task_struct *task, const struct pt_regs *regs,
 					     const struct call *call, long result)
 {
-	if (!asks_for_exec(task, regs, call) || !wanted(KS_IMAGE_LOAD))
+	if (!asks_for_exec(task, regs, call) || !(wanted(KS_IMAGE_LOAD) || wanted(KS_PROCESS_TAMPERING)))
 		return;
 	/* A change of protection that fails half way has changed what came before. */
 	if (call->kind == PROTECT)
 		protected(argument(task, regs, 0), argument(task, regs, 1));
 	else if (result >= 0)
-		mapped(result, argument(task, regs, 4));
+		mapped(result);
 }
 
 static __always_inline bool changes_mappings(__u8 kind)
@@ -1214,16 +1183,84 @@ static __always_inline bool changes_mappings(__u8 kind)
 	return kind == MAP || kind == MAP_OLD || kind == SHMAT || kind == PROTECT;
 }
 
+/* --- and who reaches into whom */
+
+#define PR_SET_MM          35
+#define PR_SET_MM_EXE_FILE 13
+#define PR_SET_MM_MAP      14
+#define MAP_EXE_FD         100 /* where the descriptor stands in struct prctl_mm_map */
+
+static __always_inline void link_changed(const struct task_struct *task, const struct pt_regs *regs)
+{
+	__u64 what = argument(task, regs, 1);
+	struct ks_who who = {};
+	__u32 fd = -1;
+
+	if ((__u32)argument(task, regs, 0) != PR_SET_MM)
+		return;
+	if (what == PR_SET_MM_MAP)
+		bpf_probe_read_user(&fd, sizeof(fd), (const void *)(argument(task, regs, 2) + MAP_EXE_FD));
+	if (what != PR_SET_MM_EXE_FILE && fd == (__u32)-1)
+		return;
+	who_fill(&who, task);
+	tell_tampering(&who, KS_TAMPERED_REPLACED);
+}
+
+static __always_inline void file_written(const struct task_struct *task, const struct pt_regs *regs,
+					 const struct call *call, long written)
+{
+	const struct file *file = file_of(task, argument(task, regs, 0));
+	__u64 at = call->kind == WRITE_AT ? argument(task, regs, call->at) : -1ull;
+
+	if (!file)
+		return;
+	if (call->kind == WRITE_AT && task->thread_info.status & TS_COMPAT)
+		at |= argument(task, regs, call->at + 1) << 32;
+	if (at == -1ull)
+		at = PEEK(file, f_pos) - written;
+	memory_written(file, at);
+}
+
+static __always_inline bool reaches_elsewhere(__u8 kind)
+{
+	return kind >= PTRACE;
+}
+
+__noinline int reached_elsewhere(struct call *call, long result)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	const struct pt_regs *regs = (const void *)bpf_task_pt_regs((void *)task);
+
+	if (!call || is_ignored(task))
+		return 0;
+	if (call->kind <= GET_FD)
+		access_returned(task, regs, call->kind, result);
+	else if (result >= 0 && call->kind == PRCTL)
+		link_changed(task, regs);
+	else if (result > 0)
+		file_written(task, regs, call, result);
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 {
 	struct task_struct *task;
 	struct call call;
+	__u8 watched;
 
-	if ((regs->orig_ax & ~X32_BIT) >= CALLS || !watched_calls[regs->orig_ax & (CALLS - 1)])
+	if ((regs->orig_ax & ~X32_BIT) >= CALLS)
+		return 0;
+	watched = watched_calls[regs->orig_ax & (CALLS - 1)];
+	/* Writes are many, and few programs ever open another's memory. */
+	if (!watched || (watched == WATCHED_LATER && !memory_opened))
 		return 0;
 	task = bpf_get_current_task_btf();
 	call = call_of(task, regs);
+	if (reaches_elsewhere(call.kind)) {
+		reached_elsewhere(&call, result);
+		return 0;
+	}
 	if (changes_mappings(call.kind)) {
 		mappings_changed(task, regs, &call, result);
 		return 0;
@@ -1274,6 +1311,7 @@ static __always_inline void request_opened(const struct task_struct *task, const
 		file = file_of(task, result);
 	if (!file || tell_special(task, file))
 		return;
+	memory_file_opened(task, file);
 	created = PEEK(file, f_mode) & FMODE_CREATED;
 	if (created || (PEEK(how, how.flags) & (O_TRUNC | O_PATH | TMPFILE_FLAG)) == O_TRUNC)
 		tell_opened(task, file, created);

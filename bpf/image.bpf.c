@@ -13,7 +13,7 @@ int BPF_PROG(IMAGE_LOAD__loader, struct task_struct *task)
 
 	if (!wanted(KS_IMAGE_LOAD))
 		return 0;
-	if (mapping_at(task, regs->ip, &m) == 0)
+	if (mapping_at(task->mm, regs->ip, &m))
 		image_loaded(&m, KS_MAPPED_FIRST, 0);
 	return 0;
 }

@@ -27,3 +27,5 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 #include "registry.bpf.c"
 
 #include "image.bpf.c"
+
+#include "access.bpf.c"

@@ -37,7 +37,12 @@ struct cred {
 	struct user_namespace *user_ns;
 };
 
+struct maple_tree { void *ma_root; };
+struct maple_range_64 { unsigned long pivot[15]; void *slot[16]; };
+struct maple_arange_64 { unsigned long pivot[9]; void *slot[10]; };
+
 struct mm_struct {
+	struct maple_tree mm_mt;
 	atomic_t mm_users;
 	unsigned long start_code, end_code, arg_start, arg_end;
 	struct file *exe_file;
@@ -98,7 +103,9 @@ struct task_struct {
 	unsigned int sessionid;
 	struct seccomp seccomp;
 	void *worker_private;
+	struct hlist_node pid_links[4];
 };
+struct pid { struct hlist_head tasks[4]; };
 
 struct bpf_iter_meta { struct seq_file *seq; };
 struct bpf_iter__task {
@@ -133,6 +140,7 @@ struct inode {
 	__u32 i_generation;
 	__u32 i_rdev;
 	struct hlist_head i_dentry;
+	void *i_private;
 };
 struct file_system_type { int fs_flags; };
 struct super_block {
@@ -157,6 +165,10 @@ struct file {
 	void *private_data;
 	struct inode *f_inode;
 	struct path f_path;
+};
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
 };
 struct renamedata {
 	struct dentry *old_dentry, *new_dentry;

@@ -42,6 +42,7 @@ struct ks_file_key { /* which file, as key of a table */
 #define KS_C_BOOL    __u32
 #define KS_C_ADDRESS struct ks_address
 #define KS_C_FILE_ID struct ks_file_id
+#define KS_C_WHO     struct ks_who
 
 /* Who: the acting process, resolved by the hook. Identity of a process image is tgid, start_ns and
  * exec_id together: exec_id is task_struct.self_exec_id, which the kernel raises at each exec. */
@@ -103,6 +104,11 @@ struct ks_hdr {
 /* How a file came to be executable in a process. */
 #define KS_MAPPED       1 /* mmap, shmat, mprotect */
 #define KS_MAPPED_FIRST 2 /* by exec: the loader in which the program begins */
+
+/* How a process is not what its file is. */
+#define KS_TAMPERED_REPLACED 1 /* other code, or another file in the place of its own */
+#define KS_TAMPERED_DELETED  2
+#define KS_TAMPERED_MEMORY   3 /* never a file that anybody could name */
 
 /* Limits. A path of PATH_MAX plus what a mount adds; two MAX_ARG_STRLEN of arguments would not fit the
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */

@@ -28,6 +28,8 @@
 
 #define RENAME_EXCHANGE 0x2
 
+#define ERR_MIN 0xfffffffffffff001ull /* IS_ERR() */
+
 static __always_inline bool is_regular(const struct inode *inode)
 {
 	return (inode->i_mode & S_IFMT) == S_IFREG;

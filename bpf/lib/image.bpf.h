@@ -4,8 +4,8 @@
  * what it was asked for. */
 #pragma once
 #include "file.bpf.h"
+#include "mapping.bpf.h"
 
-#define VM_EXEC           0x4
 #define READ_IMPLIES_EXEC 0x400000 /* of the personality: what is mapped readable becomes executable */
 
 struct loaded_key {
@@ -30,21 +30,6 @@ struct {
 	__type(key, struct ks_file_key);
 	__type(value, __u32);
 } mapped_files SEC(".maps");
-
-/* A mapping as it was found. */
-struct mapping {
-	__u64 from, to;
-	__u64 flags; /* VM_* */
-	const struct file *file;
-};
-
-static __always_inline void mapping_read(struct mapping *m, const struct vm_area_struct *vma)
-{
-	m->from = PEEK(vma, vm_start);
-	m->to = PEEK(vma, vm_end);
-	m->flags = PEEK(vma, vm_flags);
-	m->file = PEEK(vma, vm_file);
-}
 
 static __always_inline bool is_told_first(const struct ks_who *who, const struct ks_file_id *id)
 {
@@ -104,16 +89,4 @@ __noinline int image_loaded(struct mapping *m, __u32 how, __u32 flags)
 	rec->hdr.flags = flags;
 	emit_end(d, KS_IMAGE_LOAD);
 	return 0;
-}
-
-static long mapping_found(struct task_struct *task, struct vm_area_struct *vma, struct mapping *m)
-{
-	mapping_read(m, vma);
-	return 0;
-}
-
-/* What is mapped at this address of the current task: 0 or -errno, -EBUSY while another thread changes mappings. */
-static __always_inline long mapping_at(struct task_struct *task, __u64 address, struct mapping *m)
-{
-	return bpf_find_vma(task, address, mapping_found, m, 0);
 }

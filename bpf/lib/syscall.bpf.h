@@ -30,6 +30,13 @@ enum operation_kind {
 	MAP_OLD, /* what is asked for is in the caller's memory */
 	SHMAT,
 	PROTECT,
+	PTRACE,
+	VM_READ,
+	VM_WRITE,
+	GET_FD,  /* up to here: told by access_returned() */
+	WRITE,   /* where it goes is the position of the file */
+	WRITE_AT,
+	PRCTL,
 };
 
 struct call {
@@ -58,6 +65,10 @@ static const volatile struct call native_calls[CALLS] = {
 	[321] = ROW(BPF, 0, 0),
 	[9] = ROW(MAP, 2, 0),      [30] = ROW(SHMAT, 2, 0),
 	[10] = ROW(PROTECT, 2, 0), [329] = ROW(PROTECT, 2, 0),
+	[101] = ROW(PTRACE, 0, 0), [310] = ROW(VM_READ, 0, 0), [311] = ROW(VM_WRITE, 0, 0),
+	[438] = ROW(GET_FD, 0, 0), [1] = ROW(WRITE, 0, 0),     [20] = ROW(WRITE, 0, 0),
+	[18] = ROW(WRITE_AT, 3, 0), [296] = ROW(WRITE_AT, 3, 0), [328] = ROW(WRITE_AT, 3, 0),
+	[157] = ROW(PRCTL, 0, 0),
 };
 static const volatile struct call compat_calls[CALLS] = {
 	[5] = ROW(OPEN, 1, 0),     [295] = ROW(OPEN, 2, 0),   [342] = ROW(OPEN, 2, 0),
@@ -77,19 +88,27 @@ static const volatile struct call compat_calls[CALLS] = {
 	[357] = ROW(BPF, 0, 0),
 	[192] = ROW(MAP, 2, 0),    [90] = ROW(MAP_OLD, 0, 0), [397] = ROW(SHMAT, 2, 0),
 	[125] = ROW(PROTECT, 2, 0), [380] = ROW(PROTECT, 2, 0),
+	[26] = ROW(PTRACE, 0, 0),  [347] = ROW(VM_READ, 0, 0), [348] = ROW(VM_WRITE, 0, 0),
+	[438] = ROW(GET_FD, 0, 0), [4] = ROW(WRITE, 0, 0),     [146] = ROW(WRITE, 0, 0),
+	[181] = ROW(WRITE_AT, 3, 0), [334] = ROW(WRITE_AT, 3, 0), [378] = ROW(WRITE_AT, 3, 0),
+	[172] = ROW(PRCTL, 0, 0),
 };
 
-/* The kind alone of both tables, so that what nobody watches costs one look. */
+/* The kind alone of both tables, so that what nobody watches costs one look; and what means writing, or nothing that
+ * is watched, not more until that is of interest. */
+#define WATCHED_LATER 2
 static const volatile __u8 watched_calls[CALLS] = {
-	[2] = 1, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1, [30] = 1, [38] = 1,
-	[42] = 1, [43] = 1, [49] = 1, [79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1,
-	[90] = 1, [102] = 1, [124] = 1, [125] = 1, [132] = 1, [133] = 1, [159] = 1, [164] = 1,
-	[188] = 1, [189] = 1, [190] = 1, [192] = 1, [226] = 1, [227] = 1, [228] = 1, [235] = 1,
-	[257] = 1, [259] = 1, [261] = 1, [263] = 1, [264] = 1, [265] = 1, [271] = 1, [280] = 1,
-	[288] = 1, [295] = 1, [297] = 1, [299] = 1, [301] = 1, [302] = 1, [303] = 1, [304] = 1,
-	[305] = 1, [316] = 1, [320] = 1, [321] = 1, [329] = 1, [342] = 1, [343] = 1, [353] = 1,
-	[357] = 1, [361] = 1, [362] = 1, [364] = 1, [380] = 1, [397] = 1, [404] = 1, [405] = 1,
-	[412] = 1, [437] = 1, [463] = 1,
+	[1] = 2, [2] = 1, [4] = 2, [5] = 1, [8] = 1, [9] = 1, [10] = 1, [14] = 1,
+	[18] = 2, [20] = 2, [26] = 1, [30] = 1, [38] = 1, [42] = 1, [43] = 1, [49] = 1,
+	[79] = 1, [82] = 1, [85] = 1, [86] = 1, [87] = 1, [90] = 1, [101] = 1, [102] = 1,
+	[124] = 1, [125] = 1, [132] = 1, [133] = 1, [146] = 2, [157] = 1, [159] = 1, [164] = 1,
+	[172] = 1, [181] = 2, [188] = 1, [189] = 1, [190] = 1, [192] = 1, [226] = 1, [227] = 1,
+	[228] = 1, [235] = 1, [257] = 1, [259] = 1, [261] = 1, [263] = 1, [264] = 1, [265] = 1,
+	[271] = 1, [280] = 1, [288] = 1, [295] = 1, [296] = 2, [297] = 1, [299] = 1, [301] = 1,
+	[302] = 1, [303] = 1, [304] = 1, [305] = 1, [310] = 1, [311] = 1, [316] = 1, [320] = 1,
+	[321] = 1, [328] = 2, [329] = 1, [334] = 2, [342] = 1, [343] = 1, [347] = 1, [348] = 1,
+	[353] = 1, [357] = 1, [361] = 1, [362] = 1, [364] = 1, [378] = 2, [380] = 1, [397] = 1,
+	[404] = 1, [405] = 1, [412] = 1, [437] = 1, [438] = 1, [463] = 1,
 };
 
 #define X32_BIT 0x40000000

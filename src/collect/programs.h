@@ -23,6 +23,8 @@ _Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define SPECIAL     (BIT(KS_RAW_ACCESS) | PIPES)
 #define TOUCHING    (FILES | BIT(KS_FILE_TIME) | BIT(KS_FILE_STREAM) | BIT(KS_PIPE_CREATE))
 
+#define REACHES     (BIT(KS_PROCESS_ACCESS) | BIT(KS_REMOTE_THREAD) | BIT(KS_PROCESS_TAMPERING))
+
 /* In the order in which they are attached: processes first, so that no event comes of an unknown one. Between
  * those that tell who is born and all others, the first snapshot is taken (sensor_attach). */
 static const struct program_row program_rows[] = {
@@ -33,9 +35,9 @@ static const struct program_row program_rows[] = {
 	/* What notes comes after what forgets. */
 	{ "CALL__exit", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
 	  FILES | SPECIAL | BIT(KS_FILE_TIME) | BIT(KS_FILE_STREAM) | BIT(KS_EBPF) | BIT(KS_NETWORK_CONNECT) |
-		  BIT(KS_IMAGE_LOAD) },
+		  BIT(KS_IMAGE_LOAD) | REACHES },
 	{ "FILE_REQUEST__complete", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP,
-	  FILES | SPECIAL | BIT(KS_FILE_STREAM) },
+	  FILES | SPECIAL | REACHES | BIT(KS_FILE_STREAM) },
 	{ "FILE_TOUCH__set", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_TOUCH__exchange", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
 	{ "FILE_TOUCH__skip", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, TOUCHING },
@@ -88,6 +90,20 @@ static const struct program_row program_rows[] = {
 	{ "CONFIG_VALUE__sysctl", EVERYWHERE, BPF_CGROUP_SYSCTL, BIT(KS_CONFIG_VALUE) },
 	{ "IMAGE_LOAD__loader", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_IMAGE_LOAD) },
 	{ "IMAGE_LOAD__mapped", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_IMAGE_LOAD) },
+	{ "ACCESS__traced", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__traced_compat", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__vectors_read", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__vectors_read_compat", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__vectors_written", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__vectors_written_compat", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__taken", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__taken_compat", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__target", FULL_ONLY, BPF_TRACE_FEXIT, REACHES },
+	{ "ACCESS__open", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PROCESS_ACCESS) },
+	{ "ACCESS__written", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_REMOTE_THREAD) | BIT(KS_PROCESS_TAMPERING) },
+	{ "TAMPERING__exec", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_PROCESS_TAMPERING) },
+	{ "TAMPERING__link", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_PROCESS_TAMPERING) },
+	{ "TAMPERING__mapped", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_PROCESS_TAMPERING) },
 };
 #define PROGRAM_COUNT (sizeof(program_rows) / sizeof(program_rows[0]))
 
@@ -139,5 +155,10 @@ static const struct {
 	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
 	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },
 	{ KS_IMAGE_LOAD, "IMAGE_LOAD__mapped", "mappings as the kernel tells them to perf" },
+	{ KS_PROCESS_ACCESS, "ACCESS__target", "exit of ptrace, process_vm_*, pidfd_getfd and open" },
+	{ KS_PROCESS_ACCESS, "CALL__exit", "tracepoint of system call exit" },
+	{ KS_REMOTE_THREAD, "ACCESS__target", "exit of ptrace and process_vm_writev, writes to mem" },
+	{ KS_REMOTE_THREAD, "CALL__exit", "tracepoint of system call exit" },
+	{ KS_PROCESS_TAMPERING, "TAMPERING__exec", "exec, mappings, exe link, writes to code" },
 	{ KS_IMAGE_LOAD, "CALL__exit", "tracepoint of system call exit, the mapping itself" },
 };

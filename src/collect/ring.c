@@ -71,6 +71,7 @@ struct text_place {
 #define PLACE_BOOL(ev, name)
 #define PLACE_ADDRESS(ev, name)
 #define PLACE_FILE_ID(ev, name)
+#define PLACE_WHO(ev, name)
 static const struct text_place text_places[] = {
 #define WIRE(ev, name, type) PLACE_##type(ev, name)
 #define RAW(ev, name, type)  PLACE_##type(ev, name)

@@ -228,6 +228,8 @@ static int choose_programs(const struct sensor *s, struct sensor_bpf *skeleton, 
 	}
 	skeleton->rodata->kernel_has_casts =
 		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	skeleton->rodata->kernel_finds_tasks =
+		btf__find_by_name_kind(btf, "bpf_task_from_vpid", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 	return 0;
 }

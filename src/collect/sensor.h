@@ -63,7 +63,7 @@ void sensor_handles(const struct sensor *s, struct sensor_handles *h);
  * the kernel programs attached though this process dies. Returns how many; at most SENSOR_FDS_MAX. After
  * sensor_attach() and after each sensor_want() they are others: ask and hand them over again. -errno on
  * failure. */
-#define SENSOR_FDS_MAX 128
+#define SENSOR_FDS_MAX 192
 int sensor_descriptors(struct sensor *s, int fds[SENSOR_FDS_MAX]);
 /* A sensor that a former process made, from duplicates in the order of sensor_descriptors(). The caller's
  * fds are taken over. */

@@ -412,17 +412,30 @@ void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *hdr)
 
 /* --- records */
 
+/* The process, read on for if need be: whatever introduced it was submitted before the record that names it, on the
+ * other ring. */
+static struct process *find_introduced(struct enrich *en, const struct ks_who *who)
+{
+	struct process *p = process_find(en->processes, who->tgid, who->start_ns);
+
+	if (p && p->now.exec_id >= who->exec_id)
+		return p;
+	en->o.ask.catch_up(en->o.ask.context);
+	return process_find(en->processes, who->tgid, who->start_ns);
+}
+
 /* The process of a record, and the image it ran at that moment. */
 static void find_actor(struct filling *f)
 {
 	const struct ks_who *who = &f->rec->who;
-	struct process *p = process_find(f->en->processes, who->tgid, who->start_ns);
+	struct process *p;
 
-	if (!p || p->now.exec_id < who->exec_id) {
-		/* Whatever introduced it was submitted before this record, on the other ring. */
-		f->en->o.ask.catch_up(f->en->o.ask.context);
-		p = process_find(f->en->processes, who->tgid, who->start_ns);
-	}
+	/* Whom it reached for first: reading on may move what was found. */
+	if (f->rec->type == KS_PROCESS_ACCESS)
+		find_introduced(f->en, &((const struct ks_rec_PROCESS_ACCESS *)f->rec)->target);
+	if (f->rec->type == KS_REMOTE_THREAD)
+		find_introduced(f->en, &((const struct ks_rec_REMOTE_THREAD *)f->rec)->target);
+	p = find_introduced(f->en, who);
 	f->process = p;
 	f->identity = NULL;
 	if (p && p->now.exec_id == who->exec_id)

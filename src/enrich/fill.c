@@ -350,6 +350,83 @@ static void fill_file_hashes(const struct filling *f, struct value *v)
 	set_string(v, text); /* lives in the cache at least until the next file is hashed */
 }
 
+/* --- events 8, 10 and 25: two processes, and one that is not what its file is */
+
+static const struct ks_who *target_of(const struct filling *f)
+{
+	if (f->rec->type == KS_REMOTE_THREAD)
+		return &((const struct ks_rec_REMOTE_THREAD *)f->rec)->target;
+	return &((const struct ks_rec_PROCESS_ACCESS *)f->rec)->target;
+}
+
+static void fill_thread_id(const struct filling *f, struct value *v)
+{
+	v->number = f->rec->who.tid;
+}
+
+static void fill_target_guid(const struct filling *f, struct value *v)
+{
+	const struct ks_who *who = target_of(f);
+
+	v->guid = process_guid(&f->en->o.guid, who->tgid, who->start_ns, who->exec_id);
+}
+
+static void fill_target_id(const struct filling *f, struct value *v)
+{
+	v->number = target_of(f)->tgid;
+}
+
+static void fill_target_thread(const struct filling *f, struct value *v)
+{
+	v->number = target_of(f)->tid;
+}
+
+static void fill_target_image(const struct filling *f, struct value *v)
+{
+	const struct ks_who *who = target_of(f);
+	const struct process *p = process_find(f->en->processes, who->tgid, who->start_ns);
+
+	if (p && p->now.exec_id == who->exec_id)
+		set_image(p->now.image, v);
+	else
+		set_image(p && p->before.exec_id == who->exec_id ? p->before.image : NULL, v);
+}
+
+static void fill_target_user(const struct filling *f, struct value *v)
+{
+	fill_user_name(f, target_of(f)->uid, v);
+}
+
+static void fill_granted_access(const struct filling *f, struct value *v)
+{
+	v->number = ((const struct ks_rec_PROCESS_ACCESS *)f->rec)->access;
+}
+
+static void fill_start_address(const struct filling *f, struct value *v)
+{
+	unsigned long long address = ((const struct ks_rec_REMOTE_THREAD *)f->rec)->address;
+	char *to = take(f, 19);
+
+	set_text(v, to, (size_t)snprintf(to, 19, "0x%016llX", address));
+}
+
+static void fill_start_module(const struct filling *f, struct value *v)
+{
+	set_path(f, ((const struct ks_rec_REMOTE_THREAD *)f->rec)->module, v);
+}
+
+static void fill_tampering_type(const struct filling *f, struct value *v)
+{
+	switch (((const struct ks_rec_PROCESS_TAMPERING *)f->rec)->how) {
+	case KS_TAMPERED_DELETED:
+		return set_string(v, "Image is deleted");
+	case KS_TAMPERED_MEMORY:
+		return set_string(v, "Image is memory only");
+	default:
+		return set_string(v, "Image is replaced");
+	}
+}
+
 /* --- event 7 */
 
 static void fill_loaded_image(const struct filling *f, struct value *v)

@@ -25,6 +25,7 @@ static void read_text(const struct ks_hdr *hdr, struct ks_text t)
 #define READ_BOOL(name)
 #define READ_ADDRESS(name)
 #define READ_FILE_ID(name)
+#define READ_WHO(name)
 static void read_record(const struct ks_hdr *hdr)
 {
 	switch (hdr->type) {

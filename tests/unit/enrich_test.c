@@ -269,6 +269,44 @@ static void an_event_read_before_its_exec_still_has_its_image(void **state)
 	assert_string_equal(field(&ev, "TargetFilename"), "-");
 }
 
+static void whom_a_process_reached_for_has_a_name_too(void **state)
+{
+	struct event ev;
+	RECORD_OF(PROCESS_CREATE, gdb, .tgid = 50, .start_ns = 1, .exec_id = 1);
+	RECORD_OF(PROCESS_CREATE, victim, .tgid = 51, .start_ns = 2, .exec_id = 7);
+	RECORD_OF(PROCESS_ACCESS, took, .tgid = 50, .tid = 52, .start_ns = 1, .exec_id = 1);
+	RECORD_OF(REMOTE_THREAD, changed, .tgid = 50, .start_ns = 1, .exec_id = 1);
+	RECORD_OF(PROCESS_TAMPERING, hollow, .tgid = 51, .start_ns = 2, .exec_id = 7);
+
+	(void)state;
+	gdb->image = put(&gdb->hdr, "/bin/gdb", 8);
+	victim->image = put(&victim->hdr, "/bin/victim", 11);
+	took->target = changed->target = (struct ks_who){ .tgid = 51, .tid = 53, .start_ns = 2, .exec_id = 7, .uid = 7 };
+	took->access = 0x1fffff;
+	changed->address = 0xabc;
+	changed->module = put(&changed->hdr, "memfd:x", 7);
+	changed->hdr.flags = KS_F_DELETED;
+	hollow->how = KS_TAMPERED_MEMORY;
+
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &gdb->hdr, &arena, &ev));
+	waiting = &victim->hdr;
+	assert_true(enrich_record(en, &took->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "SourceImage"), "/bin/gdb");
+	assert_string_equal(field(&ev, "SourceThreadId"), "52");
+	assert_string_equal(field(&ev, "TargetImage"), "/bin/victim");
+	assert_string_equal(field(&ev, "TargetProcessId"), "51");
+	assert_string_equal(field(&ev, "TargetUser"), "7");
+	assert_string_equal(field(&ev, "GrantedAccess"), "0x1fffff");
+	assert_true(enrich_record(en, &changed->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "NewThreadId"), "53");
+	assert_string_equal(field(&ev, "StartAddress"), "0x0000000000000ABC");
+	assert_string_equal(field(&ev, "StartModule"), "memfd:x (deleted)");
+	assert_true(enrich_record(en, &hollow->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/victim");
+	assert_string_equal(field(&ev, "Type"), "Image is memory only");
+}
+
 static void a_process_that_was_there_has_name_and_parent(void **state)
 {
 	struct event ev;
@@ -430,6 +468,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_exec_is_complete, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(an_event_read_before_its_exec_still_has_its_image,
 						make_enrich, drop_enrich),
+		cmocka_unit_test_setup_teardown(whom_a_process_reached_for_has_a_name_too, make_enrich,
+						drop_enrich),
 		cmocka_unit_test_setup_teardown(a_process_that_was_there_has_name_and_parent, make_enrich,
 						drop_enrich),
 		cmocka_unit_test_setup_teardown(a_connection_shows_both_ends, make_enrich, drop_enrich),

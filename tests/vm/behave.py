@@ -41,6 +41,8 @@ class Expectation:
 
     FIELD = re.compile(r'(\w+)(!?[=~])("(?:[^"\\]|\\.)*"|\S*)\s*')
     DEFAULTS = (('ProcessId', '=', '$self'), ('Image', '=', '$image'), ('User', '=', 'root'))
+    OF_TWO = (('SourceProcessId', '=', '$self'), ('SourceImage', '=', '$image'), ('SourceUser', '=', 'root'),
+              ('TargetUser', '=', 'root'))
 
     def __init__(self, line):
         head = re.match(r'(?:(\$?\w+) of )?(\d+)\b\s*', line)
@@ -55,7 +57,8 @@ class Expectation:
             raise ValueError(f'not understood in "{line}": {self.FIELD.sub("", rest)}')
         named = {name for name, _, _ in self.fields}
         if self.id != 6:  # which has no process
-            self.fields += [field for field in self.DEFAULTS if field[0] not in named]
+            defaults = self.OF_TWO if self.id in (8, 10) else self.DEFAULTS
+            self.fields += [field for field in defaults if field[0] not in named]
 
     def count(self, ledger):
         return int(ledger.expand(self.times))
@@ -135,7 +138,8 @@ class Ledger:
         """Whether a record is of this behaviour's doing, or about its files."""
         if event.id == 6:
             return True
-        if str(event.data.get('ProcessId')) in self.lines['pid'] + self.lines['children']:
+        pids = self.lines['pid'] + self.lines['children']
+        if any(str(event.data.get(name)) in pids for name in ('ProcessId', 'SourceProcessId', 'TargetProcessId')):
             return True
         return any(str(event.data.get(field, '')).startswith(self.lines['work'][-1] + '/')
                    for field in ('TargetFilename', 'PipeName', 'Device', 'ImageLoaded'))

@@ -39,6 +39,7 @@ static void put_bytes(const char *bytes, unsigned n)
 #define PUT_U64(name)     printf(" " #name "=%llu", (unsigned long long)rec->name)
 #define PUT_BOOL(name)    printf(" " #name "=%u", rec->name)
 #define PUT_ADDRESS(name) put_address(" " #name "=", &rec->name)
+#define PUT_WHO(name)     printf(" " #name "=%u/%u", rec->name.tgid, rec->name.tid)
 #define PUT_FILE_ID(name) put_file_id(" " #name "=", &rec->name)
 
 static void put_address(const char *name, const struct ks_address *a)
