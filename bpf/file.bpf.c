@@ -18,7 +18,8 @@ struct intent {
 	__u32 flags;            /* of rename */
 	__u64 other_mnt;        /* of rename: where the second goes by an exchange */
 	__u32 moves;            /* is what comes there a regular file? */
-	__u32 spare;
+	__u64 from;             /* of rename: the directory in which it was, */
+	struct name name;       /* and its name there */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -113,6 +114,9 @@ int BPF_PROG(FILE_RENAME__intent, const struct path *old_dir, struct dentry *old
 	in->moves = is_regular(moved);
 	in->flags = flags;
 	in->other_mnt = (__u64)old_dir->mnt;
+	in->from = (__u64)old_dir->dentry;
+	if (wanted(KS_CONFIG_RENAME))
+		name_keep(&in->name, old_dentry);
 	intent_replaces(in, new_dentry);
 	return 0;
 }
@@ -139,9 +143,14 @@ int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 	e.how = KS_HOW_RENAME;
 	if (in->moves) {
 		e.inode = moved->d_inode;
+		e.from.name = in->name.bytes;
+		e.from.name_length = in->name.length;
+		e.from.dentry = (const void *)in->from; /* whoever called vfs_rename() holds it */
+		e.from.mnt = (const void *)in->other_mnt;
 		file_came(&e);
 	}
 	if (in->goes && exchanged) {
+		e.from = e.place;
 		e.place.dentry = other;
 		e.place.mnt = (const void *)in->other_mnt;
 		e.inode = other->d_inode;

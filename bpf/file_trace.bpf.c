@@ -32,11 +32,6 @@ struct alias {
 	__u64 name_hash; /* and length */
 };
 
-struct name {
-	__u32 length;
-	__u8 bytes[NAME_MASK + 1];
-};
-
 /* A file whose change time was set, as it was then. Pointers are compared; followed are only those of what
  * the file system cannot have let go. */
 struct touched {
@@ -109,12 +104,6 @@ static long alias_step(__u32 i, struct alias_walk *w)
 	};
 	file->alias_count = n + 1;
 	return 0;
-}
-
-static __always_inline void name_keep(struct name *name, const struct dentry *dentry)
-{
-	name->length = PEEK(dentry, d_name.len) & NAME_MASK;
-	bpf_probe_read_kernel(name->bytes, bounded(name->length, NAME_MASK + 1), PEEK(dentry, d_name.name));
 }
 
 /* The first alias's name is kept, since nobody keeps the dentry of what is deleted. */
@@ -478,7 +467,7 @@ static __always_inline void attribute_touched(struct task_struct *task, const st
 /* --- telling */
 
 static __always_inline void tell_came(struct mount_search *by, const struct touched *file,
-				      const struct dentry *dentry, __u32 how)
+				      const struct dentry *dentry, const struct place *from, __u32 how)
 {
 	struct file_event e = {
 		.place = { .dentry = dentry },
@@ -488,10 +477,24 @@ static __always_inline void tell_came(struct mount_search *by, const struct touc
 
 	by->sb = (const void *)file->sb;
 	find_mount(&e.place, by);
+	if (from) {
+		e.from = *from;
+		e.from.mnt = e.place.mnt;
+	}
 	file_came(&e);
 }
 
 /* Of the first alias the name was kept. */
+static __always_inline void tell_moved(struct mount_search *by, const struct touched *file, __u32 index)
+{
+	const struct alias *alias = &file->aliases[index & (ALIASES - 1)];
+	struct place from = { .name = file->name.bytes,
+			      .name_length = file->name.length,
+			      .dentry = (const void *)alias->parent };
+
+	tell_came(by, file, (const void *)alias->dentry, index ? NULL : &from, KS_HOW_RENAME);
+}
+
 static __always_inline void tell_went(struct mount_search *by, const struct touched *file, __u32 index,
 				      __u32 how)
 {
@@ -657,7 +660,7 @@ static long judge_old_names(__u32 i, struct verdict *v)
 		if (fate == GONE)
 			tell_went(v->by, file, a, how);
 		if (fate == MOVED && v->op->kind == RENAME)
-			tell_came(v->by, file, (const void *)file->aliases[a].dentry, KS_HOW_RENAME);
+			tell_moved(v->by, file, a);
 		if (fate != SAME)
 			return 0; /* an operation concerns one name of a file */
 	}
@@ -727,7 +730,7 @@ static long judge_new_name(__u32 i, struct verdict *v)
 		tell_fifo(v->by, file, n.found);
 		return 1;
 	}
-	tell_came(v->by, file, n.found, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
+	tell_came(v->by, file, n.found, NULL, v->op->kind == LINK ? KS_HOW_LINK : KS_HOW_CREATE);
 	return 1;
 }
 
@@ -1111,6 +1114,21 @@ static __always_inline void call_returned(const struct task_struct *task, const 
 	}
 }
 
+#define O_ACCMODE 3
+
+static __always_inline void call_spared(const struct task_struct *task, const struct pt_regs *regs,
+					const struct call *call, __u32 result)
+{
+	const struct file *file;
+
+	count_spared();
+	if (call->kind != OPENAT2 && (call->kind != OPEN || !(argument(task, regs, call->at) & O_ACCMODE)))
+		return;
+	file = file_of(task, result);
+	if (file)
+		memory_noted(file);
+}
+
 /* --- and what becomes executable */
 
 #define PROT_EXEC      0x4
@@ -1267,7 +1285,7 @@ int BPF_PROG(CALL__exit, struct pt_regs *regs, long result)
 	}
 	if (result >= 0 && call.kind && !is_ignored(task)) {
 		if (is_unwanted_call(task, call.kind))
-			count_spared();
+			call_spared(task, regs, &call, result);
 		else
 			call_returned(task, regs, &call, result);
 	}

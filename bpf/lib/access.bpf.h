@@ -106,7 +106,8 @@ static __noinline int tell_access(const struct ks_who *source, const struct ks_w
 {
 	struct ks_rec_PROCESS_ACCESS rec = {};
 
-	if (source->tgid == target->tgid || !wanted(KS_PROCESS_ACCESS))
+	if (source->tgid == target->tgid || !wanted(KS_PROCESS_ACCESS) ||
+	    is_spared_who(source, RECORD_BIT(KS_PROCESS_ACCESS)))
 		return 0;
 	header_fill(&rec.hdr, KS_PROCESS_ACCESS, source);
 	rec.target = *target;
@@ -138,8 +139,8 @@ static __always_inline void tell_tampering(const struct ks_who *whose, __u32 how
 	struct ks_rec_PROCESS_TAMPERING rec = {};
 	__u32 one = 1;
 
-	if (!wanted(KS_PROCESS_TAMPERING) || bpf_map_lookup_elem(&tampered, &key) ||
-	    bpf_map_update_elem(&tampered, &key, &one, BPF_NOEXIST) < 0)
+	if (!wanted(KS_PROCESS_TAMPERING) || is_spared_who(whose, RECORD_BIT(KS_PROCESS_TAMPERING)) ||
+	    bpf_map_lookup_elem(&tampered, &key) || bpf_map_update_elem(&tampered, &key, &one, BPF_NOEXIST) < 0)
 		return;
 	header_fill(&rec.hdr, KS_PROCESS_TAMPERING, whose);
 	rec.how = how;
@@ -186,7 +187,8 @@ __noinline int code_changed(struct reached *r, __u64 address, __u32 moved)
 	if (!moved && is_program(mm, m.file))
 		tell_tampering(&target, KS_TAMPERED_REPLACED);
 	who_fill(&who, task);
-	if (who.tgid == target.tgid || !wanted(KS_REMOTE_THREAD))
+	if (who.tgid == target.tgid || !wanted(KS_REMOTE_THREAD) ||
+	    is_spared_who(&who, RECORD_BIT(KS_REMOTE_THREAD)))
 		return 0;
 	d = emit_begin(KS_REMOTE_THREAD, sizeof(*rec), &who);
 	if (!d)
@@ -346,17 +348,25 @@ static __always_inline const struct task_struct *memory_of(const struct file *fi
 	return pid ? task_of_pid(pid) : NULL;
 }
 
-static __always_inline void memory_file_opened(const struct task_struct *task, const struct file *file)
+/* Also of who opens it unwatched: what is done with it is another event, and perhaps by somebody else. */
+static __always_inline const struct task_struct *memory_noted(const struct file *file)
 {
 	const struct task_struct *target = memory_of(file);
+
+	if (target && PEEK(file, f_mode) & FMODE_WRITE)
+		memory_opened = 1;
+	return target;
+}
+
+static __always_inline void memory_file_opened(const struct task_struct *task, const struct file *file)
+{
+	const struct task_struct *target = memory_noted(file);
 	struct ks_who who = {}, other = {};
 	__u32 mode;
 
 	if (!target)
 		return;
 	mode = PEEK(file, f_mode);
-	if (mode & FMODE_WRITE)
-		memory_opened = 1;
 	who_fill(&who, task);
 	who_read(&other, target);
 	tell_access(&who, &other,

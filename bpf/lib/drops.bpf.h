@@ -65,6 +65,14 @@ static __always_inline bool is_spared(const struct task_struct *task, __u64 reco
 	return true;
 }
 
+static __always_inline bool is_spared_who(const struct ks_who *who, __u64 records)
+{
+	if (!is_unwanted_who(who, records))
+		return false;
+	count_spared();
+	return true;
+}
+
 static __always_inline bool is_unwanted_port(__u16 source, __u16 destination)
 {
 	struct ks_drops *all = drops_all();

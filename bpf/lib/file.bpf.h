@@ -99,6 +99,17 @@ static __always_inline const struct file *file_of(const struct task_struct *task
 	return file;
 }
 
+struct name {
+	__u32 length;
+	__u8 bytes[NAME_MASK + 1];
+};
+
+static __always_inline void name_keep(struct name *name, const struct dentry *dentry)
+{
+	name->length = PEEK(dentry, d_name.len) & NAME_MASK;
+	bpf_probe_read_kernel(name->bytes, bounded(name->length, NAME_MASK + 1), PEEK(dentry, d_name.name));
+}
+
 /* A name and the way up from it. */
 struct place {
 	const unsigned char *name; /* NULL: the dentry's own */
@@ -120,6 +131,7 @@ static __always_inline struct ks_text emit_place(struct draft *d, const struct p
 /* A file that came or went by the current task's doing. */
 struct file_event {
 	struct place place;
+	struct place from; /* where it was before a rename; no dentry: not known */
 	const struct inode *inode; /* that came; may be a pointer that was only read, not handed to us */
 	struct ks_file_id gone;    /* what went */
 	__u32 how;
@@ -149,6 +161,11 @@ __noinline int file_came(struct file_event *e)
 	rec->how = e->how;
 	rec->birth_ns = inode_birth_ns(e->inode);
 	rec->TargetFilename = emit_place(d, &e->place, &flags);
+	if (e->from.dentry && wanted(KS_CONFIG_RENAME)) {
+		__u32 of_old = 0; /* these would say something about the new path */
+
+		rec->from = emit_place(d, &e->from, &of_old);
+	}
 	rec->hdr.flags = flags;
 	emit_end(d, KS_FILE_CREATE);
 	return 0;

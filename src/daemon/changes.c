@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 
 #include "../help/settings.h"
+#include "renames.h"
 
 #define BUCKETS       1024u
 #define REMEMBER_MAX  (8u << 20) /* bytes of all trees: beyond it files are compared by digest only */
 #define WAITING_MAX   256u
-#define DIFFERENT_MAX 100u /* of more differences in one file only the file is told */
 #define NAME_MAX_BYTES 4096u
 #define VALUE_MAX      8192u
 
@@ -113,6 +113,7 @@ union record {
 	struct ks_hdr hdr;
 	struct ks_rec_CONFIG_KEY key;
 	struct ks_rec_CONFIG_VALUE value;
+	struct ks_rec_CONFIG_RENAME rename;
 	struct ks_rec_TRIGGER_FILTER filter;
 	struct ks_rec_TRIGGER_CONSUMER consumer;
 	struct ks_rec_TRIGGER_BINDING binding;
@@ -162,6 +163,19 @@ static void tell_value(const struct telling *t, const char *name, const char *va
 	begin(t, &rec, KS_CONFIG_VALUE, sizeof(rec.value));
 	rec.value.TargetObject = put(&rec, t->path, name, NAME_MAX_BYTES);
 	rec.value.value = put(&rec, "", value, VALUE_MAX);
+	t->out->record(t->out->context, &rec.hdr);
+}
+
+/* Of a setting both names stand below the file's path; of a file the new one is a path itself. */
+static void tell_rename(const struct telling *t, const char *what, const char *old, const char *file,
+			const char *new)
+{
+	static union record rec;
+
+	begin(t, &rec, KS_CONFIG_RENAME, sizeof(rec.rename));
+	rec.rename.EventType = put(&rec, "", what, 32);
+	rec.rename.TargetObject = put(&rec, t->path, old, NAME_MAX_BYTES);
+	rec.rename.NewName = put(&rec, file, new, NAME_MAX_BYTES);
 	t->out->record(t->out->context, &rec.hdr);
 }
 
@@ -216,18 +230,6 @@ static void tell_file(const struct telling *t, const struct settings_entry *entr
 
 /* --- comparing */
 
-struct nodes {
-	struct settings_node *at; /* sorted by name */
-	size_t count;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	const struct settings_node *x = a, *y = b;
-
-	return x->kind != y->kind ? x->kind - y->kind : strcmp(x->name, y->name);
-}
-
 static bool is_trigger(const struct settings_node *node)
 {
 	return node->kind == NODE_FILTER || node->kind == NODE_CONSUMER || node->kind == NODE_BINDING;
@@ -243,15 +245,22 @@ static bool nodes_of(const struct settings_entry *entry, bool triggers, struct n
 	while (settings_node(entry, &at, &node))
 		nodes->count++;
 	nodes->at = calloc(nodes->count + 1, sizeof(*nodes->at));
-	if (!nodes->at)
+	nodes->partner = calloc(nodes->count + 1, sizeof(*nodes->partner));
+	if (!nodes->at || !nodes->partner)
 		return false;
 	nodes->count = 0;
 	at = 0;
 	while (settings_node(entry, &at, &node))
 		if (is_trigger(&node) == triggers)
 			nodes->at[nodes->count++] = node;
-	qsort(nodes->at, nodes->count, sizeof(*nodes->at), by_name);
+	qsort(nodes->at, nodes->count, sizeof(*nodes->at), nodes_by_name);
 	return true;
+}
+
+static void nodes_done(struct nodes *nodes)
+{
+	free(nodes->at);
+	free(nodes->partner);
 }
 
 static void tell_new(const struct telling *t, const struct settings_node *node)
@@ -279,20 +288,35 @@ static void tell_other(const struct telling *t, const struct settings_node *node
 		tell_value(t, node->name, node->value);
 }
 
+/* What a rule asks of a setting's value must show under its new name too. */
+static void tell_renamed(const struct telling *t, const struct nodes *old, const struct settings_node *node,
+			 uint32_t partner)
+{
+	if (partner != PARTNER_ABOVE)
+		tell_rename(t, node->kind == NODE_VALUE ? "RenameValue" : "RenameKey", old->at[partner - 1].name,
+			    t->path, node->name);
+	if (node->kind == NODE_VALUE)
+		tell_value(t, node->name, node->value);
+}
+
 /* Walks both lists at once; counts the differences, and tells them if asked to. */
 static size_t compare(const struct nodes *old, const struct nodes *new, const struct telling *t)
 {
 	size_t i = 0, j = 0, different = 0;
 
 	while (i < old->count || j < new->count) {
-		int r = i == old->count ? 1 : j == new->count ? -1 : by_name(&old->at[i], &new->at[j]);
+		int r = i == old->count ? 1
+			: j == new->count ? -1
+					  : nodes_by_name(&old->at[i], &new->at[j]);
 
 		if (r < 0) {
-			if (t)
+			if (t && !old->partner[i])
 				tell_gone(t, &old->at[i]);
 			different++;
 		} else if (r > 0) {
-			if (t)
+			if (t && new->partner[j])
+				tell_renamed(t, old, &new->at[j], new->partner[j]);
+			else if (t)
 				tell_new(t, &new->at[j]);
 			different++;
 		} else if (strcmp(old->at[i].value, new->at[j].value) != 0) {
@@ -312,13 +336,15 @@ static void tell_tree(const struct telling *t, const struct settings_entry *befo
 	struct nodes old = { 0 }, new = { 0 };
 
 	if (nodes_of(before, false, &old) && nodes_of(entry, false, &new)) {
-		if (compare(&old, &new, NULL) <= DIFFERENT_MAX)
+		if (compare(&old, &new, NULL) <= DIFFERENT_MAX) {
+			renames_find(&old, &new);
 			compare(&old, &new, t);
-		else
+		} else {
 			tell_file(t, entry);
+		}
 	}
-	free(old.at);
-	free(new.at);
+	nodes_done(&old);
+	nodes_done(&new);
 }
 
 /* before NULL: all of them, as changed. */
@@ -333,8 +359,8 @@ static void tell_triggers(const struct telling *t, const struct settings_entry *
 		for (size_t i = 0; !before && i < new.count; i++)
 			tell_other(t, &new.at[i]);
 	}
-	free(old.at);
-	free(new.at);
+	nodes_done(&old);
+	nodes_done(&new);
 }
 
 static void tell_difference(struct changes *c, const struct telling *t, const struct settings_entry *entry,
@@ -472,24 +498,42 @@ void changes_answer(struct changes *c, int fd, const struct changes_out *out)
 	change_done(&change);
 }
 
+/* A path leads to nothing any more that it led to before. */
+static void path_ended(struct changes *c, const struct telling *t)
+{
+	const struct settings_entry nothing = { .nodes = "" };
+	const struct remembered *r = *place(c, t->path);
+
+	if (r) {
+		struct settings_entry before = { .nodes = r->text + r->path_length,
+						 .nodes_length = r->nodes_length };
+
+		tell_triggers(t, &before, &nothing);
+	}
+	forget(c, t->path);
+}
+
 void changes_deleted(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
 		     const struct changes_out *out)
 {
 	OWNED_HEAP char *copy = strndup(path, n);
 	struct telling t = { out, who, time_ns, copy };
 
-	const struct settings_entry nothing = { .nodes = "" };
-	const struct remembered *r;
-
 	if (!copy)
 		return;
 	tell_key(&t, "DeleteKey", "");
-	r = *place(c, copy);
-	if (r) {
-		struct settings_entry before = { .nodes = r->text + r->path_length,
-						 .nodes_length = r->nodes_length };
+	path_ended(c, &t);
+}
 
-		tell_triggers(&t, &before, &nothing);
-	}
-	forget(c, copy);
+void changes_renamed(struct changes *c, const char *from, size_t from_n, const char *to, size_t to_n,
+		     const struct ks_who *who, uint64_t time_ns, const struct changes_out *out)
+{
+	OWNED_HEAP char *old = strndup(from, from_n);
+	OWNED_HEAP char *new = strndup(to, to_n);
+	struct telling t = { out, who, time_ns, old };
+
+	if (!old || !new)
+		return;
+	tell_rename(&t, "RenameKey", "", "", new);
+	path_ended(c, &t);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Settings that are files: remembers what they held, and tells as records (events 12 and 13) what is different when one
- * was written. The files are read by the helper, as flat trees (src/help/settings.h). */
+/* Settings that are files: remembers what they held, and tells as records (events 12 to 14, 19 to 21) what is
+ * different when one was written or renamed. The files are read by the helper, as flat trees (src/help/settings.h). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,3 +42,6 @@ void changes_answer(struct changes *c, int fd, const struct changes_out *out);
 
 void changes_deleted(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
 		     const struct changes_out *out);
+/* Both paths are watched ones. What the file holds is told by changes_answer(), under its new path. */
+void changes_renamed(struct changes *c, const char *from, size_t from_n, const char *to, size_t to_n,
+		     const struct ks_who *who, uint64_t time_ns, const struct changes_out *out);

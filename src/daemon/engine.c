@@ -69,7 +69,7 @@ struct engine {
 	struct helped helped;
 	struct changes *changes;
 	struct exec_watch_reader folder_watch;
-	bool settings_wanted; /* events 12 and 13 of files */
+	bool settings_wanted; /* events 12 to 14 and 19 to 21 */
 	uint64_t folders_marked_ns, settings_lost;
 	bool holding; /* the record at the head of the rings waits for an answer of the helper */
 	bool changing_rules;
@@ -233,8 +233,8 @@ static void collect_pins(void *context)
 }
 
 /* Made of files that are written, and of names that come and go. */
-static const unsigned settings_records[] = { KS_CONFIG_KEY, KS_CONFIG_VALUE, KS_TRIGGER_FILTER, KS_TRIGGER_CONSUMER,
-					     KS_TRIGGER_BINDING };
+static const unsigned settings_records[] = { KS_CONFIG_KEY,     KS_CONFIG_VALUE,     KS_CONFIG_RENAME,
+					     KS_TRIGGER_FILTER, KS_TRIGGER_CONSUMER, KS_TRIGGER_BINDING };
 
 /* --- what the kernel side need not tell */
 
@@ -461,22 +461,39 @@ static int open_setting(struct engine *g, const struct ks_hdr *rec, struct ks_te
 	return may_ask(g) ? answered(g, ask_setting_file(g->start->ask, record_text(rec, path), path.len)) : -1;
 }
 
-static void note_settings(struct engine *g, const struct ks_hdr *rec)
+static bool is_setting(const struct ks_hdr *rec, struct ks_text path)
+{
+	return settings_is_watched(record_text(rec, path), path.len);
+}
+
+/* What is written is told when it is closed; what gets its name as a whole is told now. */
+static void note_setting_came(struct engine *g, const struct ks_rec_FILE_CREATE *rec)
 {
 	const struct changes_out out = { g, take_derived };
-	const struct ks_rec_FILE_CREATE *create = (const void *)rec;
-	const struct ks_rec_FILE_DELETE_DETECTED *gone = (const void *)rec;
-	struct ks_text path = rec->type == KS_FILE_CREATE ? create->TargetFilename : gone->TargetFilename;
+	const struct ks_hdr *hdr = &rec->hdr;
+	struct ks_text to = rec->TargetFilename, from = rec->from;
 
-	if (!g->settings_wanted || !settings_is_watched(record_text(rec, path), path.len))
-		return;
-	/* What is written is told when it is closed; what gets its name as a whole is told now. */
-	if (rec->type == KS_FILE_DELETE_DETECTED && gone->how == KS_HOW_UNLINK)
-		changes_deleted(g->changes, record_text(rec, path), path.len, &rec->who, rec->time_ns, &out);
-	else if (rec->type == KS_FILE_CREATE && (create->how == KS_HOW_RENAME || create->how == KS_HOW_LINK) &&
-		 !changes_touched_take(g->changes, open_setting(g, rec, path), record_text(rec, path), path.len,
-				       &rec->who, rec->time_ns))
+	if (rec->how == KS_HOW_RENAME && is_setting(hdr, from)) {
+		if (is_setting(hdr, to))
+			changes_renamed(g->changes, record_text(hdr, from), from.len, record_text(hdr, to), to.len,
+					&hdr->who, hdr->time_ns, &out);
+		else
+			changes_deleted(g->changes, record_text(hdr, from), from.len, &hdr->who, hdr->time_ns, &out);
+	}
+	if ((rec->how == KS_HOW_RENAME || rec->how == KS_HOW_LINK) && is_setting(hdr, to) &&
+	    !changes_touched_take(g->changes, open_setting(g, hdr, to), record_text(hdr, to), to.len, &hdr->who,
+				  hdr->time_ns))
 		g->settings_lost++;
+}
+
+static void note_setting_went(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *rec)
+{
+	const struct changes_out out = { g, take_derived };
+	struct ks_text path = rec->TargetFilename;
+
+	if (rec->how == KS_HOW_UNLINK && is_setting(&rec->hdr, path))
+		changes_deleted(g->changes, record_text(&rec->hdr, path), path.len, &rec->hdr.who, rec->hdr.time_ns,
+				&out);
 }
 
 static void take_record(struct engine *g, const struct ks_hdr *rec)
@@ -514,8 +531,10 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		g->tally.filtered[rec->type]++;
 	else
 		judge(g, &ev, arena);
-	if (rec->type == KS_FILE_CREATE || rec->type == KS_FILE_DELETE_DETECTED)
-		note_settings(g, rec);
+	if (g->settings_wanted && rec->type == KS_FILE_CREATE)
+		note_setting_came(g, (const void *)rec);
+	else if (g->settings_wanted && rec->type == KS_FILE_DELETE_DETECTED)
+		note_setting_went(g, (const void *)rec);
 }
 
 static void take_derived(void *context, const struct ks_hdr *rec)
@@ -1219,6 +1238,7 @@ static void want_what_rules_can_keep(struct engine *g)
 	g->wanted = 0;
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		g->wanted |= (uint64_t)wanted[i] << i;
+	wanted[KS_CONFIG_RENAME] = settings_wanted(g->rules);
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];

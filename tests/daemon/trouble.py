@@ -784,7 +784,7 @@ def a_packaged_program_is_told_with_its_package(folder):
 
 
 def a_changed_setting_is_told_by_its_name(folder):
-    """Written, replaced, deleted: only what is different."""
+    """Written, replaced, renamed, deleted: only what is different."""
     os.makedirs('/etc/ssh', exist_ok=True)
     os.makedirs('/etc/sysctl.d', exist_ok=True)
     config = write('/etc/ssh/sshd_config', 'Port 22\n# none\nPermitRootLogin no\n')
@@ -797,7 +797,8 @@ def a_changed_setting_is_told_by_its_name(folder):
     try:
         def told(path):
             return [(e['System']['EventID'], e['EventData']['EventType'], e['EventData']['TargetObject'],
-                     e['EventData'].get('Details')) for e in konseki.log.events(12) + konseki.log.events(13)
+                     e['EventData'].get('Details', e['EventData'].get('NewName')))
+                    for i in (12, 13, 14) for e in konseki.log.events(i)
                     if e['EventData']['TargetObject'].startswith(path)]
 
         def looked():
@@ -815,11 +816,19 @@ def a_changed_setting_is_told_by_its_name(folder):
         must('cp', replaced, f'{config}.new')
         must('mv', f'{config}.new', config)
         eventually(lambda: (12, 'DeleteValue', f'{config}/Port', None) in told(config), 'a replaced file')
+        assert (14, 'RenameKey', f'{config}.new', config) in told(config), told(config)
+        must('mv', config, replaced)
+        eventually(lambda: (12, 'DeleteKey', config, None) in told(config), 'a file that was moved away')
+        must('mv', replaced, config)
+        eventually(lambda: (12, 'CreateValue', f'{config}/X11Forwarding', None) in told(config)[2:], 'a file moved here')
+        write(config, 'PermitRootLogin yes\nX11UseLocalhost no\n')
+        eventually(lambda: (14, 'RenameValue', f'{config}/X11Forwarding', f'{config}/X11UseLocalhost') in told(config),
+                   'a setting that got another name')
         write(secret, 'after\n')
         eventually(lambda: told(secret), 'a secret')
         assert all(re.fullmatch('SHA256=[0-9A-F]{64}', t[3]) for t in told(secret) if t[0] == 13), told(secret)
         os.unlink(config)
-        eventually(lambda: (12, 'DeleteKey', config, None) in told(config), 'a deleted file')
+        eventually(lambda: told(config).count((12, 'DeleteKey', config, None)) == 2, 'a deleted file')
         konseki.stop()
     finally:
         konseki.close()

@@ -50,6 +50,13 @@ static void note(void *context, const struct ks_hdr *rec)
 			 record_text(rec, binding->Operation), binding->Consumer.len,
 			 record_text(rec, binding->Consumer), binding->Filter.len,
 			 record_text(rec, binding->Filter));
+	} else if (rec->type == KS_CONFIG_RENAME) {
+		const struct ks_rec_CONFIG_RENAME *rename = (const void *)rec;
+
+		snprintf(told + n, sizeof(told) - n, "%.*s %.*s %.*s\n", rename->EventType.len,
+			 record_text(rec, rename->EventType), rename->TargetObject.len,
+			 record_text(rec, rename->TargetObject), rename->NewName.len,
+			 record_text(rec, rename->NewName));
 	} else if (rec->type == KS_CONFIG_KEY)
 		snprintf(told + n, sizeof(told) - n, "%.*s %.*s\n", key->EventType.len,
 			 record_text(rec, key->EventType), key->TargetObject.len,
@@ -124,6 +131,24 @@ static const struct {
 	{ TREE("1", "/a\0v1"), TREE("2", "/a\0v1\0/b\0v\0/c\0k"), "CreateKey /etc/f/c\nCreateValue /etc/f/b\n/etc/f/b=\n" },
 	{ TREE("1", "/a\0v1\0/c\0k"), TREE("2", "/a\0v1"), "DeleteKey /etc/f/c\n" },
 	{ TREE("1", "/a\0v1\0/c\0v2"), TREE("2", "/c\0v2"), "DeleteValue /etc/f/a\n" },
+	/* Another name for the same value at the same place, or for a section with all that is in it. */
+	{ TREE("1", "/a\0v1\0/c\0v2"), TREE("2", "/b\0v1\0/c\0v2"), "RenameValue /etc/f/a /etc/f/b\n/etc/f/b=1\n" },
+	{ TREE("1", "/s\0k\0/s/x\0v1"), TREE("2", "/t\0k\0/t/x\0v1"), "RenameKey /etc/f/s /etc/f/t\n/etc/f/t/x=1\n" },
+	{ TREE("1", "/s\0k\0/s/u\0k\0/s/u/x\0v1"), TREE("2", "/t\0k\0/t/u\0k\0/t/u/x\0v1"),
+	  "RenameKey /etc/f/s /etc/f/t\n/etc/f/t/u/x=1\n" },
+	{ TREE("1", "/s\0k\0/s/x\0v1"), TREE("2", "/s\0k\0/s/y\0v1"), "RenameValue /etc/f/s/x /etc/f/s/y\n/etc/f/s/y=1\n" },
+	/* Neither of these: other content, another place, no value, only a number, or more than one can be meant. */
+	{ TREE("1", "/s\0k\0/s/x\0v1"), TREE("2", "/t\0k\0/t/x\0v2"),
+	  "DeleteKey /etc/f/s\nCreateKey /etc/f/t\nDeleteValue /etc/f/s/x\nCreateValue /etc/f/t/x\n/etc/f/t/x=2\n" },
+	{ TREE("1", "/s\0k\0/t\0k\0/s/x\0v1"), TREE("2", "/s\0k\0/t\0k\0/t/x\0v1"),
+	  "DeleteValue /etc/f/s/x\nCreateValue /etc/f/t/x\n/etc/f/t/x=1\n" },
+	{ TREE("1", "/a\0v"), TREE("2", "/b\0v"), "DeleteValue /etc/f/a\nCreateValue /etc/f/b\n/etc/f/b=\n" },
+	{ TREE("1", "/a\0v1"), TREE("2", "/a[1]\0v1\0/a[2]\0v2"),
+	  "DeleteValue /etc/f/a\nCreateValue /etc/f/a[1]\n/etc/f/a[1]=1\nCreateValue /etc/f/a[2]\n/etc/f/a[2]=2\n" },
+	{ TREE("1", "/a\0v1"), TREE("2", "/b\0v1\0/c\0v1"),
+	  "DeleteValue /etc/f/a\nCreateValue /etc/f/b\n/etc/f/b=1\nCreateValue /etc/f/c\n/etc/f/c=1\n" },
+	{ TREE("1", "/a\0v1\0/b\0v1"), TREE("2", "/c\0v1"),
+	  "DeleteValue /etc/f/a\nDeleteValue /etc/f/b\nCreateValue /etc/f/c\n/etc/f/c=1\n" },
 	{ TREE("1", "/a\0v1"), PLAIN("2"), "/etc/f=2\n" }, /* no longer parsed */
 	{ PLAIN("1"), TREE("2", "/a\0v1"), "/etc/f=2\n" },
 	{ PLAIN("1"), PLAIN(""), "/etc/f=-\n" }, /* not readable any more */
@@ -198,6 +223,20 @@ static void a_deleted_file_is_forgotten(void **state)
 	assert_string_equal(after_write(c, &f), "CreateKey /etc/f\n/etc/f=1\n");
 }
 
+static void a_renamed_file_is_another_one_from_then_on(void **state)
+{
+	OWNED(changes) c = changes_new();
+	struct file f = { "/etc/f", "1", FILTER("q"), sizeof(FILTER("q")), false, false };
+	OWNED_FD survey = list_of(&f);
+
+	(void)state;
+	changes_take_survey(c, survey);
+	told[0] = 0;
+	changes_renamed(c, "/etc/fff", 6, "/etc/ggg", 6, &who, 5, &out);
+	assert_string_equal(told, "RenameKey /etc/f /etc/g\n19 Deleted cron n q\n20 Deleted n Script d\n21 Deleted n n\n");
+	assert_string_equal(after_write(c, &f), "CreateKey /etc/f\n/etc/f=1\n19 Created cron n q\n20 Created n Script d\n21 Created n n\n");
+}
+
 static void more_than_can_wait_is_refused(void **state)
 {
 	OWNED(changes) c = changes_new();
@@ -243,6 +282,7 @@ int main(void)
 		cmocka_unit_test(what_was_written_before_the_first_look_is_told_as_a_whole),
 		cmocka_unit_test(many_differences_are_one),
 		cmocka_unit_test(a_deleted_file_is_forgotten),
+		cmocka_unit_test(a_renamed_file_is_another_one_from_then_on),
 		cmocka_unit_test(more_than_can_wait_is_refused),
 		cmocka_unit_test(a_broken_list_is_harmless),
 	};
