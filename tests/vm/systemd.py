@@ -38,11 +38,11 @@ systemctl poweroff --force --force
 '''
 
 
-def debian():
-    """A Debian with systemd and the libraries konseki needs, as a tar archive."""
+def debian(more):
+    """A Debian with systemd, the libraries konseki needs and these packages, as a tar archive."""
     libraries = vm.run(os.path.join(ROOT, 'tools', 'install-deps'), 'list', 'installed', capture_output=True,
                        text=True).stdout.split()
-    packages = ','.join(['systemd-sysv', 'procps', *libraries])
+    packages = ','.join(['systemd-sysv', 'procps', *libraries, *more])
     home = os.path.join(vm.CACHE, 'systemd-' + hashlib.sha256(packages.encode()).hexdigest()[:16] + '.tar')
     if not os.path.exists(home):
         os.makedirs(vm.CACHE, exist_ok=True)
@@ -60,13 +60,13 @@ def write(root, path, text, mode=0o644):
     os.chmod(root + path, mode)
 
 
-def image(path, scratch):
-    """The system with the program and the test on it, as an ext4 image."""
+def image(path, scratch, script, add=(), packages=(), mebibytes=900):
+    """The system with the program, the test and more files for /root on it, as an ext4 image."""
     root = os.path.join(scratch, 'root')
     os.mkdir(root)
-    vm.run('tar', '-C', root, '-xf', debian())
-    vm.run('cp', KONSEKI, root + '/root/konseki')
-    vm.run('cp', os.path.join(HERE, 'systemd-guest.sh'), root + '/root/guest.sh')
+    vm.run('tar', '-C', root, '-xf', debian(packages))
+    vm.run('cp', '-r', KONSEKI, *add, root + '/root')
+    vm.run('cp', script, root + '/root/guest.sh')
     write(root, '/root/run', RUN, 0o755)
     write(root, '/etc/systemd/system/konseki-test.service', UNIT)
     os.symlink('/etc/systemd/system/konseki-test.service',
@@ -76,14 +76,14 @@ def image(path, scratch):
         os.symlink('/dev/null', f'{root}/etc/systemd/system/{unit}')
     write(root, '/etc/fstab', '')
     write(root, '/etc/hostname', 'guest\n')
-    vm.empty_file(path, 900)
+    vm.empty_file(path, mebibytes)
     vm.run('mke2fs', '-q', '-t', 'ext4', '-d', root, path)
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix='konseki-systemd.', dir='/var/tmp') as scratch:
         disk = os.path.join(scratch, 'disk')
-        image(disk, scratch)
+        image(disk, scratch, os.path.join(HERE, 'systemd-guest.sh'))
         outcome = vm.boot(vm.kernel("6.1"), vm.Guest(init=vm.SWITCH_ROOT), seconds=400, system=disk)
     print(outcome.text('guest.txt'), end='')
     if outcome.status != 0 or '\nnot ok' in outcome.text('guest.txt'):
