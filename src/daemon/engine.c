@@ -53,6 +53,7 @@
 
 struct engine {
 	struct engine_start *start;
+	uint32_t supervisor; /* our parent and the helpers' */
 	struct rings *rings;
 	struct log *log;
 	struct enrich *enrich;
@@ -500,8 +501,7 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 {
 	struct arena *arena = &g->arenas[g->depth];
 	struct event ev;
-	/* A helper that did its task: two events for each question would be a noise of our own making. */
-	bool own = false;
+	bool own;
 
 	if (rec->type == KS_FILE_HELD) {
 		take_held(g, (const void *)rec);
@@ -523,8 +523,8 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		}
 	}
 	arena_reset(arena);
-	if (enrich_is_end_of_child(g->enrich, rec, (uint32_t)getppid()))
-		own = true;
+	/* A helper that did its task: two events for each question would be a noise of our own making. */
+	own = enrich_is_end_of_child(g->enrich, rec, g->supervisor);
 	if (!enrich_record(g->enrich, rec, arena, &ev))
 		g->tally.absorbed[rec->type]++;
 	else if (own)
@@ -1594,6 +1594,7 @@ static int prepare(struct engine *g, struct err *e)
 	struct dns_sink lookups = { g, take_lookup };
 	struct rlimit files = { FILES_MAX, FILES_MAX };
 
+	g->supervisor = (uint32_t)getppid();
 	pins_init();
 	setrlimit(RLIMIT_NOFILE, &files); /* with fewer, fewer files are held */
 	memcpy(completing.guid.machine, s->machine, sizeof(s->machine));
