@@ -49,16 +49,12 @@ void utc_text(uint64_t utc_ns, char *out)
 	utc_text_parts((int64_t)(utc_ns / 1000000000u), (uint32_t)(utc_ns % 1000000000u), out);
 }
 
-void utc_text_parts(int64_t since_1970_s, uint32_t ns, char *out)
-{
-	time_t seconds = since_1970_s;
-	struct tm tm = { 0 };
-	char *p = out;
+#define SECOND_LENGTH 20 /* with the point that follows */
 
-	if (seconds < YEAR_0_BEGINS)
-		seconds = YEAR_0_BEGINS;
-	if (seconds > YEAR_9999_ENDS)
-		seconds = YEAR_9999_ENDS;
+static void put_second(time_t seconds, char *p)
+{
+	struct tm tm = { 0 };
+
 	gmtime_r(&seconds, &tm);
 	p = put_digits(p, (unsigned)(tm.tm_year + 1900), 4);
 	*p++ = '-';
@@ -71,9 +67,27 @@ void utc_text_parts(int64_t since_1970_s, uint32_t ns, char *out)
 	p = put_digits(p, (unsigned)tm.tm_min, 2);
 	*p++ = ':';
 	p = put_digits(p, (unsigned)tm.tm_sec, 2);
-	*p++ = '.';
-	p = put_digits(p, ns / 1000000u % 1000u, 3);
-	*p = 0;
+	*p = '.';
+}
+
+void utc_text_parts(int64_t since_1970_s, uint32_t ns, char *out)
+{
+	/* Many events happen within one second, and the calendar is the slow part. */
+	static _Thread_local struct {
+		time_t second;
+		char text[SECOND_LENGTH];
+	} latest = { .second = INT64_MIN };
+	time_t second = since_1970_s;
+
+	if (second < YEAR_0_BEGINS)
+		second = YEAR_0_BEGINS;
+	if (second > YEAR_9999_ENDS)
+		second = YEAR_9999_ENDS;
+	if (second != latest.second)
+		put_second(second, latest.text);
+	latest.second = second;
+	memcpy(out, latest.text, SECOND_LENGTH);
+	*put_digits(out + SECOND_LENGTH, ns / 1000000u % 1000u, 3) = 0;
 }
 
 size_t value_text(enum field_type type, const struct value *v, char *buf, const char **text)
