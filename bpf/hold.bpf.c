@@ -22,14 +22,6 @@
 #define SPINS       16384u        /* some hundred microseconds: mostly the word comes meanwhile */
 #define SPINS_LONG  1048576u      /* some ten milliseconds, for those that cannot begin anew */
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KS_VERDICTS);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64); /* ticket << 2 | KS_VERDICT_*, written by the engine */
-} verdicts SEC(".maps");
-
 struct hold_state {
 	__u64 ticket; /* the latest */
 	__u64 rests_until_ns;

@@ -98,6 +98,7 @@ struct ks_hdr {
 #define KS_HELD_DELETE 1 /* a file is about to be deleted */
 #define KS_HELD_WRITE  2 /* what is in a file is about to be overwritten */
 #define KS_VERDICTS    1024 /* slots, a power of two */
+#define KS_ENGINE_SLEEPS KS_VERDICTS /* the slot behind: 1 while any record is to wake the engine */
 #define KS_VERDICT_NONE 0
 #define KS_VERDICT_GO   1
 #define KS_VERDICT_DENY 2

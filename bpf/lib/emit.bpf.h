@@ -117,11 +117,31 @@ static __always_inline void *ring_of(__u32 type)
 	return is_process_record(type) ? (void *)&ring_process : (void *)&ring_events;
 }
 
-/* The reader looks by a timer; it is woken earlier only when an eighth of the ring is waiting. */
+/* What the engine says to the kernel side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_VERDICTS + 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64); /* ticket << 2 | KS_VERDICT_*; in the slot behind: does it sleep? */
+} verdicts SEC(".maps");
+
+static __always_inline bool engine_sleeps(void)
+{
+	__u32 key = KS_ENGINE_SLEEPS;
+	const volatile __u64 *sleeps = bpf_map_lookup_elem(&verdicts, &key);
+
+	return sleeps && *sleeps;
+}
+
+/* The engine looks by a timer; it is woken earlier only when an eighth of the ring is waiting, or when nothing happened
+ * for a while. */
 static __always_inline __u64 wake_up(void *ring)
 {
 	__u64 eighth = ring == &ring_process ? ring_process_eighth : ring_events_eighth;
 
+	if (engine_sleeps())
+		return BPF_RB_FORCE_WAKEUP;
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > eighth ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,9 +34,12 @@
 #include "privilege.h"
 #include "request.h"
 
-/* The longest the engine sleeps when nothing wakes it. Events of a quiet machine are in the file after
- * this time; a ring that fills faster wakes us (bpf/lib/emit.bpf.h). */
-#define NAP_MS 20
+/* Records are read by a timer, many at once; a ring that fills faster wakes us (bpf/lib/emit.bpf.h). After some naps in
+ * which nothing happened we sleep until something does, or at most so long: a record that is made while we fall asleep
+ * may take us for awake. */
+#define NAP_MS     20
+#define QUIET_NAPS 2
+#define SLEEP_MS   250
 
 #define BATCH       4096u     /* records between two looks at the clock and the orders */
 #define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
@@ -64,7 +68,9 @@ struct engine {
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
 	struct engine_tally tally;  /* with what was read since the latest commit */
-	uint64_t *verdicts;         /* KS_VERDICTS, read by the kernel side */
+	uint64_t *verdicts;         /* KS_VERDICTS and KS_ENGINE_SLEEPS, read by the kernel side */
+	int rings_wake;             /* readable when a ring has woken us, which data in it alone does not */
+	unsigned quiet_naps;        /* in which nothing happened, one after the other */
 	struct engine_tally *kept;  /* in the memory that outlives us */
 	struct exec_watch_reader exec_watch, write_watch;
 	struct helped helped;
@@ -1519,19 +1525,47 @@ static void tick(struct engine *g)
 	g->ticked_ns = g->now_ns;
 }
 
-static void nap(struct engine *g)
+static bool is_record_waiting(const struct engine *g)
 {
+	return rings_backlog(g->rings, KS_RING_EVENTS) || rings_backlog(g->rings, KS_RING_PROCESS);
+}
+
+static void say_whether_asleep(struct engine *g, bool asleep)
+{
+	__atomic_store_n(&g->verdicts[KS_ENGINE_SLEEPS], asleep, __ATOMIC_SEQ_CST);
+}
+
+static int wait_for_something(struct engine *g, bool asleep)
+{
+	bool blocks = g->wants[KS_FILE_BLOCK_EXE]; /* what is to be removed is removed at once */
+	struct epoll_event ignored[2];
 	struct pollfd wake[4 + HELP_LANES] = {
 		{ .fd = g->start->orders, .events = POLLIN },
-		{ .fd = g->holding ? -1 : g->start->ring[0], .events = POLLIN },
-		{ .fd = g->holding ? -1 : g->start->ring[1], .events = POLLIN },
-		{ .fd = g->write_watch.watch, .events = POLLIN },
+		{ .fd = g->holding ? -1 : g->rings_wake, .events = POLLIN },
+		{ .fd = asleep || blocks ? g->write_watch.watch : -1, .events = POLLIN },
+		{ .fd = asleep ? g->folder_watch.watch : -1, .events = POLLIN },
 	};
+	int r;
 
 	for (unsigned i = 0; i < HELP_LANES; i++)
 		wake[4 + i] = (struct pollfd){ .fd = g->helped.lanes[i].busy ? g->helped.lanes[i].fd : -1,
 					       .events = POLLIN };
-	poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, NAP_MS);
+	r = poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, asleep && !is_record_waiting(g) ? SLEEP_MS : NAP_MS);
+	epoll_wait(g->rings_wake, ignored, ARRAY_SIZE(ignored), 0);
+	return r;
+}
+
+static void nap(struct engine *g)
+{
+	bool asleep = g->quiet_naps >= QUIET_NAPS && !g->holding;
+	int woken;
+
+	if (asleep)
+		say_whether_asleep(g, true);
+	woken = wait_for_something(g, asleep);
+	if (asleep)
+		say_whether_asleep(g, false);
+	g->quiet_naps = woken || is_record_waiting(g) ? 0 : g->quiet_naps + 1;
 }
 
 static void run(struct engine *g)
@@ -1581,6 +1615,18 @@ static void lose_what_waited(struct engine *g)
 			t->made[KS_DNS_QUERY] - t->logged[KS_DNS_QUERY] - t->filtered[KS_DNS_QUERY];
 }
 
+/* Edge-triggered: they wake us when the kernel side says so. */
+static int watch_rings(struct engine *g)
+{
+	struct epoll_event when = { .events = EPOLLIN | EPOLLET };
+
+	g->rings_wake = epoll_create1(EPOLL_CLOEXEC);
+	for (int i = 0; g->rings_wake >= 0 && i < 2; i++)
+		if (epoll_ctl(g->rings_wake, EPOLL_CTL_ADD, g->start->ring[i], &when) < 0)
+			return -errno;
+	return g->rings_wake < 0 ? -errno : 0;
+}
+
 static int prepare(struct engine *g, struct err *e)
 {
 	struct engine_start *s = g->start;
@@ -1611,9 +1657,12 @@ static int prepare(struct engine *g, struct err *e)
 		return err_set(e, errno, "mapping the memory of engines");
 	g->tally = *g->kept;
 	lose_what_waited(g);
-	g->verdicts = mmap(NULL, KS_VERDICTS * sizeof(*g->verdicts), PROT_READ | PROT_WRITE, MAP_SHARED, s->verdicts, 0);
+	g->verdicts = mmap(NULL, (KS_ENGINE_SLEEPS + 1) * sizeof(*g->verdicts), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   s->verdicts, 0);
 	if (g->verdicts == MAP_FAILED)
 		return err_set(e, errno, "mapping the table of verdicts");
+	if (watch_rings(g) < 0)
+		return err_set(e, errno, "waiting for the rings");
 	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
 		if (arena_init(&g->arenas[i], ARENA_SIZE) < 0)
 			return err_set(e, ENOMEM, "arena");
@@ -1638,11 +1687,13 @@ static void done(struct engine *g)
 	rings_free(g->rings);
 	for (unsigned i = 0; i < ARRAY_SIZE(g->arenas); i++)
 		arena_done(&g->arenas[i]);
+	if (g->rings_wake >= 0)
+		close(g->rings_wake);
 }
 
 int engine_main(struct engine_start *start)
 {
-	struct engine g = { .start = start, .announce = start->announce };
+	struct engine g = { .start = start, .announce = start->announce, .rings_wake = -1 };
 	struct err e = { 0 };
 	int r;
 
