@@ -6,11 +6,18 @@
  *   work files N DIRECTORY   create, close, unlink
  *   work flood N DIRECTORY   the same from four processes at once, N each
  *   work connect N           a TCP connection over loopback, taken by another process
- *   work getppid N           a system call that nobody watches */
+ *   work getppid N           a system call that nobody watches
+ *   work hooked N            the same while a BPF program that does nothing hangs at the exit of system calls
+ *   work executables N DIRECTORY   an executable file: create, write, close
+ *   work kept N DIRECTORY    a file with content: create, write, close, unlink
+ *   work overwrite N DIRECTORY   what is in a file: open, write, close; it may be forbidden */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,8 +177,67 @@ static double ask_parent(long n)
 	return now_ns() - began;
 }
 
+/* What any program at this hook costs, whatever it does. */
+static double ask_parent_hooked(long n)
+{
+	const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr program = {
+		.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
+		.insns = (uintptr_t)nothing,
+		.insn_cnt = 2,
+		.license = (uintptr_t)"GPL",
+	};
+	union bpf_attr hook = { .raw_tracepoint = { .name = (uintptr_t)"sys_exit" } };
+
+	hook.raw_tracepoint.prog_fd = (uint32_t)MUST(syscall(SYS_bpf, BPF_PROG_LOAD, &program, sizeof(program)));
+	MUST(syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &hook, sizeof(hook))); /* until we exit */
+	return ask_parent(n);
+}
+
+#define CONTENT 4096
+
+static void write_content(int at, const char *name, int flags, const char *content)
+{
+	int fd = (int)MUST(openat(at, name, O_WRONLY | O_CLOEXEC | flags, 0700));
+
+	if (write(fd, content, CONTENT) < 0 && errno != EPERM)
+		MUST(-1);
+	MUST(close(fd));
+}
+
+static double write_files(long n, const char *directory, const char *content, bool deleted)
+{
+	int at = (int)MUST(open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	double began = now_ns();
+	char name[32];
+
+	for (long i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "file%ld", i);
+		write_content(at, name, O_CREAT | O_EXCL, content);
+		if (deleted)
+			MUST(unlinkat(at, name, 0));
+	}
+	return now_ns() - began;
+}
+
+static double overwrite(long n, const char *directory, const char *content)
+{
+	int at = (int)MUST(open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	double began;
+
+	write_content(at, "file", O_CREAT | O_EXCL, content);
+	began = now_ns();
+	for (long i = 0; i < n; i++)
+		write_content(at, "file", 0, content);
+	return now_ns() - began;
+}
+
 int main(int argc, char **argv)
 {
+	static const char executable[CONTENT] = "#!/bin/true\n", text[CONTENT] = "text";
 	const char *what = argc > 2 ? argv[1] : "";
 	long n = argc > 2 ? atol(argv[2]) : 0;
 	double took = -1;
@@ -186,8 +252,17 @@ int main(int argc, char **argv)
 		took = make_connections(n);
 	else if (n > 0 && argc == 3 && strcmp(what, "getppid") == 0)
 		took = ask_parent(n);
+	else if (n > 0 && argc == 3 && strcmp(what, "hooked") == 0)
+		took = ask_parent_hooked(n);
+	else if (n > 0 && argc == 4 && strcmp(what, "executables") == 0)
+		took = write_files(n, argv[3], executable, false);
+	else if (n > 0 && argc == 4 && strcmp(what, "kept") == 0)
+		took = write_files(n, argv[3], text, true);
+	else if (n > 0 && argc == 4 && strcmp(what, "overwrite") == 0)
+		took = overwrite(n, argv[3], text);
 	if (took < 0) {
-		fprintf(stderr, "usage: work exec|files|flood|connect|getppid N [PROGRAM|DIRECTORY]\n");
+		fprintf(stderr, "usage: work exec|files|flood|connect|getppid|hooked|executables|kept|overwrite N "
+				"[PROGRAM|DIRECTORY]\n");
 		return 2;
 	}
 	printf("%.1f\n", took / (double)n);
