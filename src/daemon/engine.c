@@ -167,8 +167,7 @@ static int want_content(void *context, const struct ks_who *who, const struct ks
 {
 	struct engine *g = context;
 
-	return may_ask(g) ? answered(g, ask_content(g->start->ask, who->tgid, who->start_ns, id, path, length)) :
-			    -EAGAIN;
+	return may_ask(g) ? answered(g, ask_file(g->start->ask, who, id, path, length)) : -EAGAIN;
 }
 
 static int want_passwd(void *context)

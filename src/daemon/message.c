@@ -48,11 +48,6 @@ static void end_texts_archive(void *body)
 	END_TEXT(b->extension);
 }
 
-static void end_texts_content(void *body)
-{
-	END_TEXT(((struct body_content *)body)->path);
-}
-
 static void end_texts_reply(void *body)
 {
 	END_TEXT(((struct body_reply *)body)->text);

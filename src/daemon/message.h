@@ -76,14 +76,6 @@ struct body_library {
 	char path[KS_PATH_MAX + 1];
 };
 
-struct body_content {
-	struct body_process process; /* who knows the file by this path */
-	uint64_t ino;
-	uint32_t dev; /* as in struct ks_file_id */
-	uint32_t spare;
-	char path[KS_PATH_MAX + 8];
-};
-
 struct body_want {
 	uint8_t wanted[KS_RECORD_COUNT];
 };
@@ -223,7 +215,6 @@ struct message {
 		struct body_archive archive;
 		struct body_mapping mapping;
 		struct body_library library;
-		struct body_content content;
 		struct body_want want;
 		struct body_size size;
 		struct body_clear clear;

@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
@@ -43,7 +41,7 @@ static int answer_LIBRARY(struct monitor *m, const struct message *request, unio
 	OWNED_FD found = -1;
 	uint32_t dev;
 	uint64_t ino;
-	int r = cached_file_find(request->body.library.path, &found, &dev, &ino);
+	int r = cached_file_find(AT_FDCWD, request->body.library.path, &found, &dev, &ino);
 
 	(void)body;
 	if (r < 0)
@@ -58,15 +56,6 @@ static int answer_CMDLINE(struct monitor *m, const struct message *request, unio
 	(void)body;
 	return process_file_open(request->body.process.tgid, request->body.process.start_ns,
 				 "cmdline");
-}
-
-static int answer_CONTENT(struct monitor *m, const struct message *request, union answer_body *body)
-{
-	const struct body_content *file = &request->body.content;
-
-	(void)m;
-	(void)body;
-	return named_file_open(file->process.tgid, file->process.start_ns, file->path, file->dev, file->ino);
 }
 
 static int answer_SNAPSHOT(struct monitor *m, const struct message *request, union answer_body *body)
@@ -190,39 +179,14 @@ static int answer_PATH(struct monitor *m, const struct message *request, union a
 	return 0;
 }
 
-static int open_if_it_is(int root, const struct body_file *b)
-{
-	OWNED_FD file = openat(root, b->path + (root != AT_FDCWD), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	/* Overlayfs and btrfs show another device in stat() than the kernel side sees. */
-	bool own_dev = b->fs_magic == OVERLAYFS_SUPER_MAGIC || b->fs_magic == BTRFS_SUPER_MAGIC;
-	struct stat st;
-	char link[32];
-	int fd;
-
-	if (file < 0 || fstat(file, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_ino != b->ino ||
-	    (!own_dev && (major(st.st_dev) != b->dev >> 20 || minor(st.st_dev) != (b->dev & 0xfffff))))
-		return -ESTALE;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
-	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 static int answer_FILE(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	const struct body_file *b = &request->body.file;
-	int file = b->path[0] == '/' && b->path[1] ? open_if_it_is(AT_FDCWD, b) : -EINVAL;
+	const struct ks_file_id id = { .ino = b->ino, .dev = b->dev, .fs_magic = b->fs_magic };
 
 	(void)m;
 	(void)body;
-	if (file == -ESTALE || file == -ENOENT) {
-		OWNED_FD root = process_file_open(b->process.tgid, b->process.start_ns, "root");
-
-		if (root >= 0)
-			file = open_if_it_is(root, b);
-	}
-	return file;
+	return named_file_open(b->process.tgid, b->process.start_ns, b->path, &id);
 }
 
 static int answer_STORE(struct monitor *m, const struct message *request, union answer_body *body)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -73,19 +74,35 @@ int process_file_open(uint32_t tgid, uint64_t start_ns, const char *name)
 	return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
 }
 
+/* --- a file by its path, which a stranger may have replaced by anything */
+
+#define TRIES 3 /* a renaming elsewhere may get in between */
+
 /* Only what the kernel has at hand anyway: a name on a file system that a process or a network serves could hold us
- * up, and whatever was just mapped is at hand. */
-int cached_file_find(const char *path, int *found, uint32_t *dev, uint64_t *ino)
+ * up, and whatever was just used is at hand. */
+static int open_cached(int root, const char *path)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS,
 	};
-	OWNED_FD fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	int fd;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int cached_file_find(int root, const char *path, int *found, uint32_t *dev, uint64_t *ino)
+{
+	OWNED_FD fd = open_cached(root, path);
 	struct statx st;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.stx_mode))
@@ -102,54 +119,40 @@ int cached_file_open(int found)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-/* --- a file by its path, which a stranger may have replaced by anything */
-
-static int open_cached(int root, const char *path)
+/* Overlayfs and btrfs show another device in stat() than the kernel side sees. */
+static bool shows_its_device(uint32_t fs_magic)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return root < 0 ? root : (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	return fs_magic != OVERLAYFS_SUPER_MAGIC && fs_magic != BTRFS_SUPER_MAGIC;
 }
 
-/* Asks no server behind a file system. */
-static bool is_file(int fd, uint32_t dev, uint64_t ino)
+static int open_if_it_is(int root, const char *path, const struct ks_file_id *id)
 {
-	struct statx st;
+	OWNED_FD found = -1;
+	uint32_t dev;
+	uint64_t ino;
+	int r = cached_file_find(root, path, &found, &dev, &ino);
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) == 0 &&
-	       S_ISREG(st.stx_mode) && st.stx_ino == ino && st.stx_dev_major == dev >> 20 &&
-	       st.stx_dev_minor == (dev & 0xfffff);
+	if (r < 0)
+		return r;
+	if (ino != id->ino || (dev != id->dev && shows_its_device(id->fs_magic)))
+		return -ESTALE;
+	return cached_file_open(found);
 }
 
-int named_file_open(uint32_t tgid, uint64_t start_ns, const char *path, uint32_t dev, uint64_t ino)
+int named_file_open(uint32_t tgid, uint64_t start_ns, const char *path, const struct ks_file_id *id)
 {
 	OWNED_FD folder = process_folder(tgid, start_ns);
 	OWNED_FD root = folder < 0 ? -1 : openat(folder, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	OWNED_FD own = -1;
-	OWNED_FD file = -1;
-	char link[40];
-	int fd;
+	int file = -ESRCH;
 
-	if (path[0] != '/')
+	if (path[0] != '/' || !path[1])
 		return -EINVAL;
-	file = open_cached(root, path + 1);
-	if (file < 0 || !is_file(file, dev, ino)) { /* it ended, or has another root than its namespace */
-		own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		fd_drop(&file);
-		file = open_cached(own, path + 1);
-	}
-	if (file < 0)
-		return -errno;
-	if (!is_file(file, dev, ino))
-		return -ESTALE;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
-	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (root >= 0)
+		file = open_if_it_is(root, path + 1, id);
+	/* It ended, or has another root than its namespace. */
+	return file < 0 ? open_if_it_is(AT_FDCWD, path, id) : file;
 }

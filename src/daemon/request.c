@@ -52,17 +52,6 @@ int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns)
 	return ask_descriptor(channel, ASK_CMDLINE, &(struct body_process){ start_ns, tgid, 0 });
 }
 
-int ask_content(int channel, uint32_t tgid, uint64_t start_ns, const struct ks_file_id *id, const char *path,
-		size_t length)
-{
-	struct body_content body = { .process = { start_ns, tgid, 0 }, .ino = id->ino, .dev = id->dev };
-
-	if (length >= sizeof(body.path))
-		return -ENAMETOOLONG;
-	memcpy(body.path, path, length);
-	return ask_descriptor(channel, ASK_CONTENT, &body);
-}
-
 int ask_snapshot(int channel)
 {
 	return ask_descriptor(channel, ASK_SNAPSHOT, NULL);

@@ -18,9 +18,6 @@ int ask_mapped(int channel, uint32_t tgid, uint64_t start_ns, uint64_t from, uin
 int ask_library(int channel, const char *path, size_t length);
 int ask_cmdline(int channel, uint32_t tgid, uint64_t start_ns); /* its /proc/PID/cmdline */
 struct ks_file_id;
-/* A file that this process knows by this path (length bytes). */
-int ask_content(int channel, uint32_t tgid, uint64_t start_ns, const struct ks_file_id *id, const char *path,
-		size_t length);
 int ask_snapshot(int channel);                                  /* sensor_snapshot() */
 int ask_passwd(int channel);                                    /* /etc/passwd */
 int ask_services(int channel);                                  /* /etc/services */
@@ -31,7 +28,7 @@ int ask_package_state(int channel);                             /* /var/lib/dpkg
 int ask_watch_filesystem(int channel, uint32_t tgid, uint64_t start_ns);
 /* The path of an open file, bytes without a NUL at the end; *deleted: it has that name no more. */
 int ask_path(int channel, int file, char path[KS_PATH_MAX], uint32_t *length, bool *deleted);
-/* The file with this path and identity, which that process is about to delete or overwrite. */
+/* The regular file with this path, as that process sees it, and identity, if it is still there. */
 int ask_file(int channel, const struct ks_who *who, const struct ks_file_id *id, const char *path, size_t n);
 /* The archive: a new file beside this one's, and its name once its digest is known. */
 int ask_store(int channel, int file, const char *folder, uint64_t size);
