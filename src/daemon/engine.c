@@ -31,6 +31,7 @@
 #include "../help/settings.h"
 #include "changes.h"
 #include "helped.h"
+#include "host.h"
 #include "privilege.h"
 #include "request.h"
 
@@ -1509,9 +1510,7 @@ static void obey(struct engine *g)
 
 static void tick(struct engine *g)
 {
-	uint64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
-
-	enrich_tick(g->enrich, g->now_ns, offset);
+	enrich_tick(g->enrich, g->now_ns, utc_of_boot_ns());
 	if (g->rules)
 		dns_tick(g->dns, g->now_ns);
 	if (g->settings_wanted && g->now_ns - g->folders_marked_ns > FOLDERS_NS)

@@ -17,5 +17,7 @@ uint64_t host_boot_epoch_ns(void);
 /* The pure half of it. computed: realtime - boottime now; devtmpfs: birth of /dev, 0 if unknown. */
 uint64_t boot_epoch_choose(uint64_t stored_ns, uint64_t devtmpfs_ns, uint64_t computed_ns);
 
+/* What the two clocks differ by now: UTC of CLOCK_BOOTTIME 0, as long as the clock is not stepped. */
+uint64_t utc_of_boot_ns(void);
 uint64_t now_utc_ns(void);
 uint64_t now_ms(void); /* monotonic */
