@@ -38,6 +38,7 @@ SUITES = [
     ('unit', meson(BUILD), 600),
     ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true'), 900),
     ('seals', tap(PYTHON, 'tests/golden/seal/agree.py', BUILD), 120),
+    ('power-cuts', tap(PYTHON, 'tests/crash/crash.py'), 300),
     ('documents', tap(PYTHON, 'tests/daemon/documents.py'), 60),
     ('trouble', tap(PYTHON, 'tests/daemon/trouble.py'), 900),
     ('pushdown', tap(PYTHON, 'tests/daemon/pushdown.py'), 300),

@@ -256,19 +256,20 @@ def qemu(seconds, *arguments):
     return console.decode('utf-8', 'replace')
 
 
-def boot(of_kernel, guest, seconds=300, memory=1536, append='', system=None):
-    """Boots to the end. system: image of the second disk; without one it is an empty ext4."""
+def boot(of_kernel, guest, seconds=300, memory=1536, append='', system=None, drive=None):
+    """Boots to the end. system: image of the second disk; without one it is an empty ext4. drive: how QEMU is to make
+    that disk instead."""
     with tempfile.TemporaryDirectory(prefix='konseki-vm.', dir='/var/tmp') as scratch:
         initrd, back, disk = (os.path.join(scratch, name) for name in ('initrd', 'back', 'disk'))
         guest.image(of_kernel, initrd)
         empty_file(back, 256)
-        if not system:
+        if not system and not drive:
             empty_file(disk, 512)
             run('mke2fs', '-q', '-t', 'ext4', disk)
         console = qemu(seconds, '-m', str(memory), '-kernel', of_kernel.image, '-initrd', initrd, '-append',
                        f'console=ttyS0 quiet panic=-1 {append}',
                        '-drive', f'file={back},if=virtio,format=raw,cache=unsafe',
-                       '-drive', f'file={system or disk},if=virtio,format=raw,cache=unsafe')
+                       '-drive', drive or f'file={system or disk},if=virtio,format=raw,cache=unsafe')
         files = read_archive(back)
         return Outcome(int(files['status']) if 'status' in files else None, files, console)
 
