@@ -51,6 +51,7 @@
 #define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
 #define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
 #define FOLDERS_NS  (30u * (uint64_t)SECOND_NS) /* between two looks for new folders of settings */
+#define UNWRITABLE_NS (3u * (uint64_t)SECOND_NS) /* then another file that has the log's name is taken */
 #define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */
 
 /* Text of one record in the written form (four bytes for one at worst) and of its parent. */
@@ -403,14 +404,27 @@ static void take_snapshot(struct engine *g)
 /* --- one event */
 
 /* What may be the last that is seen of this machine goes to the disk at once, not within a second: the state of the
- * service, its rules, errors, kernel modules, events of other makers' tools. */
-static bool is_critical(const struct event *ev)
-{
-	static const unsigned ids[] = { 4, 6, 16, 100, 255 };
+ * service, its rules, errors, kernel modules, BPF programs; and what is done to one of our processes. */
+static const struct {
+	unsigned id;
+	const char *victim; /* field with a process number; NULL: whoever it is */
+} critical[] = {
+	{ 4, NULL }, { 6, NULL }, { 16, NULL }, { 100, NULL }, { 255, NULL },
+	{ 5, "ProcessId" }, { 8, "TargetProcessId" }, { 10, "TargetProcessId" },
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
-		if (ev->type->id == ids[i])
-			return true;
+static bool is_ours(const struct engine *g, const struct event *ev, const char *field)
+{
+	int index = event_field_index(ev->type, field, strlen(field));
+
+	return index >= 0 && enrich_is_of_family(g->enrich, (uint32_t)ev->values[index].number, (uint32_t)getppid());
+}
+
+static bool is_critical(const struct engine *g, const struct event *ev)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(critical); i++)
+		if (ev->type->id == critical[i].id)
+			return !critical[i].victim || is_ours(g, ev, critical[i].victim);
 	return false;
 }
 
@@ -424,7 +438,7 @@ static void log_event(struct engine *g, const struct event *ev)
 		return;
 	}
 	g->tally.logged[ev->type->record]++;
-	g->commit_now = g->commit_now || is_critical(ev);
+	g->commit_now = g->commit_now || is_critical(g, ev);
 }
 
 /* Asks the rules; a name they give is put in, and what they drop is counted. */
@@ -1045,10 +1059,10 @@ static void mend_log(struct engine *g)
 }
 
 /* The monitor's answers: both or none. */
-static int ask_for_files(struct engine *g, int *log, int *seal)
+static int ask_for_files(struct engine *g, bool put_aside, int *log, int *seal)
 {
 	*seal = -1;
-	*log = answered(g, ask_new_log(g->start->ask));
+	*log = answered(g, ask_new_log(g->start->ask, put_aside));
 	if (*log < 0 || g->start->seal < 0)
 		return *log < 0 ? *log : 0;
 	*seal = answered(g, ask_seals(g->start->ask));
@@ -1076,26 +1090,49 @@ static int change_files(struct engine *g, int log, int seal, struct err *e)
 	return r;
 }
 
-/* It is full, or has no name any more. */
-static void begin_new_file(struct engine *g, bool full)
+enum why { FULL, DELETED, UNWRITABLE };
+static const struct {
+	const char *text; /* of an event 255; NULL: that is no trouble */
+	bool put_aside, close;
+	uint64_t rest_ns; /* after a failure */
+} new_file[] = {
+	[FULL] = { NULL, true, true, MINUTE_NS },
+	[DELETED] = { "The log's file was deleted: another one begins here", true, false, MINUTE_NS },
+	[UNWRITABLE] = { "The log goes on in the file that has its name now", false, false, 10 * (uint64_t)SECOND_NS },
+};
+
+static void tell_unwritten(struct engine *g, uint64_t first, uint64_t last)
 {
+	char text[120];
+
+	snprintf(text, sizeof(text), "Records %lu to %lu could not be written and are lost", first, last);
+	tell_of_log(g, text);
+}
+
+static void begin_new_file(struct engine *g, enum why why)
+{
+	uint64_t written = log_synced_id(g->log), last = log_next_id(g->log) - 1;
 	struct err e = { 0 };
 	int log, seal, r;
 
 	if (g->now_ns < g->new_log_rests_ns || !may_ask(g))
 		return;
-	g->new_log_rests_ns = g->now_ns + MINUTE_NS;
-	if (full && log_close(g->log, &e) < 0)
+	g->new_log_rests_ns = g->now_ns + new_file[why].rest_ns;
+	if (new_file[why].close && log_close(g->log, &e) < 0)
 		fprintf(stderr, "konseki: closing the log: %s\n", e.text);
-	r = ask_for_files(g, &log, &seal);
+	r = ask_for_files(g, new_file[why].put_aside, &log, &seal);
+	if (r == -EBUSY) /* there is no other */
+		return;
 	r = r < 0 ? err_set(&e, -r, "asking for a new file") : change_files(g, log, seal, &e);
 	if (r < 0) {
 		fprintf(stderr, "konseki: no new file for the log: %s\n", e.text);
 		return;
 	}
 	g->new_log_rests_ns = g->now_ns + SECOND_NS;
-	if (!full)
-		tell_of_log(g, "The log's file was deleted: another one begins here");
+	if (new_file[why].text)
+		tell_of_log(g, new_file[why].text);
+	if (why == UNWRITABLE && written < last)
+		tell_unwritten(g, written + 1, last);
 }
 
 /* ": records up to 12 are kept in /PATH", and the path alone. */
@@ -1120,7 +1157,7 @@ static int clear_file(struct engine *g, char *text, size_t size, char kept[KS_PA
 	catch_up(g); /* whoever asked for it was introduced before */
 	if (log_close(g->log, e) < 0)
 		fprintf(stderr, "konseki: closing the log: %s\n", e->text);
-	r = ask_for_files(g, &log, &seal);
+	r = ask_for_files(g, true, &log, &seal);
 	if (r < 0)
 		return err_set(e, -r, "no new file for the log");
 	tell_what_became(g, g->start->log, text, size, kept);
@@ -1150,11 +1187,13 @@ static void look_after_file(struct engine *g)
 	int r = log_file_check(g->log);
 
 	if (r == -ENOENT)
-		begin_new_file(g, false);
+		begin_new_file(g, DELETED);
+	else if (g->write_error && g->now_ns - g->write_error_ns >= UNWRITABLE_NS)
+		begin_new_file(g, UNWRITABLE);
 	else if (r == -ESTALE)
 		mend_log(g);
 	else if (g->start->log_archives && log_is_nearly_full(g->log))
-		begin_new_file(g, true);
+		begin_new_file(g, FULL);
 }
 
 /* A log that is overwritten too fast: somebody may be pushing out what he does not want to be seen. */
@@ -1361,10 +1400,13 @@ static void report(struct engine *g)
 }
 
 /* A disk that takes nothing: told outside of the log while it lasts, in it afterwards. */
-static void watch_writing(struct engine *g, int r)
+static void watch_writing(struct engine *g, int r, bool synced)
 {
 	char text[250], from[24], to[24];
 
+	/* What the cache has taken is not on the disk. */
+	if (r == 0 && !synced)
+		return;
 	if (r < 0 && (!g->write_error || g->now_ns - g->write_told_ns >= MINUTE_NS)) {
 		fprintf(stderr, "konseki: the log cannot be written: %s\n", strerror(-r));
 		g->write_error_ns = g->write_error ? g->write_error_ns : g->now_ns;
@@ -1394,7 +1436,7 @@ static void commit(struct engine *g, bool sync)
 	/* The disk may take long; by now the next engine would find everything in its place. */
 	if (sync && r == 0)
 		r = log_flush(g->log, true);
-	watch_writing(g, r);
+	watch_writing(g, r, sync);
 }
 
 static void read_folder_watch(struct engine *g)
@@ -1699,6 +1741,7 @@ int engine_main(struct engine_start *start)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is to the log what a full disk is */
 
 	r = prepare(&g, &e);
 	if (r < 0) {

@@ -263,9 +263,8 @@ static int answer_WANT(struct monitor *m, const struct message *request, union a
 
 static int answer_NEWLOG(struct monitor *m, const struct message *request, union answer_body *body)
 {
-	(void)request;
 	(void)body;
-	return m->stopping ? -ESHUTDOWN : place_new_log(m);
+	return m->stopping ? -ESHUTDOWN : place_new_log(m, request->body.toggle.on);
 }
 
 static int answer_SEALS(struct monitor *m, const struct message *request, union answer_body *body)

@@ -254,12 +254,15 @@ static int replace_log(struct monitor *m, int *log, int *seals, struct err *e)
 	return r;
 }
 
-int place_new_log(struct monitor *m)
+int place_new_log(struct monitor *m, bool put_aside)
 {
 	OWNED_FD log = -1, seals = -1;
 	struct err e = { 0 };
-	int r = replace_log(m, &log, &seals, &e);
+	int r;
 
+	if (!put_aside && has_its_name(m->log, m->start->options->log_path))
+		return -EBUSY;
+	r = replace_log(m, &log, &seals, &e);
 	if (r < 0) {
 		fprintf(stderr, "konseki: a new file for the log: %s\n", *e.text ? e.text : strerror(-r));
 		return r;

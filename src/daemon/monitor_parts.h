@@ -69,8 +69,9 @@ void note(struct monitor *m, const char *text); /* into the log, as an event 255
 /* monitor_log.c: the log's files by name. */
 int log_files_open(struct monitor *m, struct err *e);
 /* The file there is becomes an archive, if it has its name still (or is deleted, when the log is cleared without a copy),
- * and another one begins: a descriptor of that, or -errno and nothing has changed. */
-int place_new_log(struct monitor *m);
+ * and another one begins: a descriptor of that, or -errno and nothing has changed. Without put_aside -EBUSY if it has its
+ * name. */
+int place_new_log(struct monitor *m, bool put_aside);
 /* Once a second: is the file that is written still where its name says? Archives in excess go. */
 void log_files_tick(struct monitor *m);
 void join_log_readers(void); /* so that new files can be given to them later */

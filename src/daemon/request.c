@@ -162,9 +162,9 @@ int ask_want(int channel, const bool wanted[KS_RECORD_COUNT])
 	return ask_nothing_back(channel, ASK_WANT, &body);
 }
 
-int ask_new_log(int channel)
+int ask_new_log(int channel, bool put_aside)
 {
-	return ask_descriptor(channel, ASK_NEWLOG, NULL);
+	return ask_descriptor(channel, ASK_NEWLOG, &(struct body_toggle){ put_aside, 0 });
 }
 
 int ask_seals(int channel)

@@ -38,7 +38,7 @@ int ask_block(int channel, int file, uint32_t tgid, uint64_t start_ns);
 /* Only these record types are wanted from now on. */
 int ask_want(int channel, const bool wanted[KS_RECORD_COUNT]);
 /* Another file for the log; the one before, if it has a name, becomes an archive. Then its seals. */
-int ask_new_log(int channel);
+int ask_new_log(int channel, bool put_aside); /* false: -EBUSY if the one there is has its name still */
 int ask_seals(int channel);
 
 /* --- The monitor orders, the engine obeys. */

@@ -538,6 +538,13 @@ void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *con
 	}
 }
 
+bool enrich_is_of_family(const struct enrich *en, uint32_t tgid, uint32_t parent)
+{
+	const struct process *p = process_find_at(en->processes, tgid, UINT64_MAX);
+
+	return tgid == parent || (p && p->parent_known && p->parent_tgid == parent);
+}
+
 #define DESCRIBED_PATH_MAX 300
 
 static const char *user_text(const struct enrich *en, uint32_t uid, char number[11])

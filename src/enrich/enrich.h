@@ -105,6 +105,9 @@ bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struc
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],
 		struct arena *arena, struct event *ev);
 
+/* Is or was this the parent, or a child of it? */
+bool enrich_is_of_family(const struct enrich *en, uint32_t tgid, uint32_t parent);
+
 /* Who did something to us, for a text of our own: "root (logged in as alice), process /usr/bin/x[12], ProcessGuid {...}".
  * login_uid UINT32_MAX: nobody had logged in. */
 void enrich_describe(const struct enrich *en, uint32_t tgid, uint32_t login_uid, char *text, size_t size);

@@ -67,6 +67,23 @@ int file_size(int fd, uint64_t *size)
 	return 0;
 }
 
+int file_write_again(int fd, uint64_t from, uint64_t n)
+{
+	static uint8_t bytes[EVTX_CHUNK_SIZE];
+	int r = 0;
+
+	while (n && r == 0) {
+		size_t step = n < sizeof(bytes) ? (size_t)n : sizeof(bytes);
+
+		r = file_read(fd, bytes, step, from);
+		if (r == 0)
+			r = file_write(fd, bytes, step, from);
+		from += step;
+		n -= step;
+	}
+	return r;
+}
+
 int is_full(int r)
 {
 	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG;

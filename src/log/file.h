@@ -24,5 +24,9 @@ int file_size(int fd, uint64_t *size);
  * failure the file is as large as before. */
 int file_grow(int fd, uint64_t from, uint64_t size);
 
+/* Once more what the file holds there, as its readers see it: after a failed sync the kernel takes for written what it could
+ * not write. 0 or -errno. */
+int file_write_again(int fd, uint64_t from, uint64_t n);
+
 /* Is this the answer of a disk, a quota or a limit that has no more to give? */
 int is_full(int r);

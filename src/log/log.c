@@ -35,19 +35,51 @@ int log_write_header(struct log *l)
 	return r;
 }
 
+static void note_written(struct log *l);
+
+/* The chunks that were written since the last sync, from the newest back. What is not as it was written any more cannot be
+ * had back: the owner is told, as if others had been at work. */
+static int write_again(struct log *l)
+{
+	uint32_t slot = (uint32_t)l->header.last_chunk, n = l->unsynced_chunks + 1;
+	uint64_t next_first = 0;
+	int r = l->used ? 0 : -EIO;
+
+	for (n = n < l->used ? n : l->used; n > 0 && r == 0; n--) {
+		struct evtx_chunk_header h;
+		int state;
+
+		r = log_read_slot_header(l, slot, &h, &state);
+		if (r == 0 && (state < 0 || (next_first && h.last_id + 1 != next_first)))
+			l->touched = true;
+		next_first = h.first_id;
+		if (r == 0)
+			r = file_write_again(l->fd, slot_offset(slot), EVTX_CHUNK_SIZE);
+		slot = slot ? slot - 1 : l->used - 1;
+	}
+	if (r == 0)
+		r = log_write_header(l);
+	note_written(l);
+	return r;
+}
+
 static int sync_file(struct log *l)
 {
 	int r;
 
 	if (!l->unsynced)
 		return 0;
-	do
-		r = fdatasync(l->fd) < 0 ? -errno : 0;
-	while (r == -EINTR);
+	r = l->sync_failed ? write_again(l) : 0;
+	if (r == 0)
+		do
+			r = fdatasync(l->fd) < 0 ? -errno : 0;
+		while (r == -EINTR);
+	l->sync_failed = r < 0;
+	l->synced_at_ns = clock_ns(CLOCK_MONOTONIC);
 	if (r == 0) {
 		l->unsynced = false;
 		l->unsynced_chunks = 0;
-		l->synced_at_ns = clock_ns(CLOCK_MONOTONIC);
+		l->synced_id = l->next_id - 1;
 	}
 	return r;
 }
@@ -322,7 +354,7 @@ static int finish_chunk(struct log *l)
 	if (r < 0)
 		return r;
 	l->slot_ready = false;
-	if (++l->unsynced_chunks >= LOG_UNSYNCED_MAX ||
+	if ((++l->unsynced_chunks >= LOG_UNSYNCED_MAX && !l->sync_failed) ||
 	    clock_ns(CLOCK_MONOTONIC) - l->synced_at_ns >= SYNC_EVERY_NS)
 		commit(l);
 	return 0;
@@ -470,6 +502,11 @@ void log_state_get(const struct log *l, struct log_state *s)
 		s->first_id = evtx_writer_first_id(l->writer);
 		s->oldest_utc_ns = l->newest_utc_ns;
 	}
+}
+
+uint64_t log_synced_id(const struct log *l)
+{
+	return l->synced_id;
 }
 
 uint64_t log_next_id(const struct log *l)

@@ -70,6 +70,7 @@ int log_file_check(struct log *l);
 bool log_is_nearly_full(const struct log *l);
 
 uint64_t log_next_id(const struct log *l);
+uint64_t log_synced_id(const struct log *l); /* last record that is surely on the disk; 0: none yet */
 void log_state_get(const struct log *l, struct log_state *s);
 bool log_disk_full(const struct log *l); /* the same as in the state, without reading the file */
 

@@ -31,6 +31,8 @@ struct log {
 	bool unsynced;        /* something was written since the last sync */
 	uint32_t unsynced_chunks; /* finished since the last sync */
 	uint64_t synced_at_ns; /* monotonic */
+	uint64_t synced_id;   /* last record that is surely on the disk */
+	bool sync_failed;     /* the latest one; what was to be synced must be written again */
 	uint64_t next_id;
 	uint64_t newest_utc_ns;
 	struct timespec written; /* the file's time after our latest write, */

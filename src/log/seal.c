@@ -44,6 +44,7 @@ struct seal {
 	uint64_t queue_id[QUEUE];
 	unsigned queued;
 	bool unkept;         /* written, but not known to be on the disk with the key behind it */
+	bool sync_failed;    /* the latest one; all must be written again */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -538,8 +539,12 @@ int seal_commit(struct seal *s, uint64_t kept_from)
 	r = write_queue(s, &written, kept_from);
 	forget_written(s, written);
 	s->unkept = true;
-	if (r == 0)
+	if (r == 0 && s->sync_failed)
+		r = file_write_again(s->fd, 0, page_offset(s->page_count));
+	if (r == 0) {
 		r = sync_fd(s->fd);
+		s->sync_failed = r < 0;
+	}
 	if (r < 0)
 		return r;
 	s->oldest_kept = s->oldest_queued;

@@ -7,11 +7,13 @@
 import hashlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 
 sys.dont_write_bytecode = True
 import harness
@@ -365,6 +367,118 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
         must('umount', '-l', small)
 
 
+class Ext4:
+    """A file system of its own, whose disk is a sparse file on a tmpfs of this size."""
+
+    def __init__(self, folder, size, *options, mount=()):
+        self.beneath, self.place = os.path.join(folder, 'beneath'), os.path.join(folder, 'place')
+        os.mkdir(self.beneath)
+        os.mkdir(self.place)
+        must('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', self.beneath)
+        self.image = self.beneath + '/image'
+        os.truncate(write(self.image, ''), 64 << 20)
+        must('mke2fs', '-q', '-t', 'ext4', '-E', 'lazy_itable_init=0,lazy_journal_init=0', *options, self.image)
+        self.options = ','.join(('loop', 'errors=remount-ro', *mount))
+        self.mount()
+
+    def mount(self):
+        must('mount', '-o', self.options, self.image, self.place)
+        # A page at a time: a loop device calls a request done of which only the beginning could be written.
+        write(f'/sys/block/{self.device()}/queue/max_sectors_kb', '4')
+
+    def device(self):
+        return os.path.basename(must('findmnt', '-no', 'SOURCE', self.place).stdout.split()[-1])
+
+    def close(self):
+        while run('umount', '-l', self.place).returncode == 0:
+            pass
+        run('umount', '-l', self.beneath)
+
+
+def what_a_disk_did_not_take_is_written_when_it_does(folder):
+    """Thin storage that has run out: what was written into the cache does not come to the disk, and the kernel forgets it."""
+    marked = program(folder)
+    disk = Ext4(folder, '10m', '-O', '^has_journal')
+    log = disk.place + '/log.evtx'
+    konseki = None
+    try:
+        # So large that the file system's own blocks need not change, and nothing of it on the disk.
+        with open(log, 'wb') as f:
+            f.write(bytes(4096 + 16 * 65536))
+        must('sync', '-f', disk.place)
+        must('fallocate', '--dig-holes', disk.image)
+        konseki = Run(folder, '-c', write(folder + '/rules.xml', RULES.format(wanted='/marked')), log=log)
+        expected = execute(marked, 20)
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events')
+        fill(disk.beneath + '/ballast')
+        while not konseki.said('cannot be written'):
+            expected += execute(marked, 5, len(expected))
+        expected += execute(marked, 100, len(expected))
+        os.unlink(disk.beneath + '/ballast')
+        told(konseki, 'could not be written between .*(Input/output error|No space)')
+        expected += execute(marked, 20, len(expected))
+        konseki.stop()
+        must('umount', disk.place)  # with all that is only in the cache
+        disk.mount()
+        assert konseki.log.executed(marked) == expected
+    finally:
+        if konseki:
+            konseki.close()
+        disk.close()
+
+
+def a_file_system_that_turned_read_only_is_left_for_one_that_takes_its_place(folder):
+    marked = program(folder)
+    disk = Ext4(folder, '40m')
+    konseki = None
+    try:
+        konseki = Run(folder, '--seal', log=disk.place + '/log.evtx')
+        expected = execute(marked, 20)
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the events')
+        with open(f'/sys/fs/ext4/{disk.device()}/trigger_fs_error', 'w', encoding='ascii') as f:
+            f.write('test')
+        eventually(lambda: konseki.said('cannot be written: Read-only'), 'that it is noticed')
+        execute(marked, 20, 20)
+        must('umount', '-l', disk.place)
+        must('cp', '--sparse=always', disk.image, disk.image + '2')  # the first is in use until its last file is closed
+        disk.image += '2'
+        disk.mount()
+        told(konseki, 'goes on in the file that has its name')
+        told(konseki, 'could not be written between .*Read-only')
+        assert any(re.search(r'Records \d+ to \d+ could not be written and are lost', text)
+                   for text in konseki.log.reports()), konseki.log.reports()
+        after = execute(marked, 20, 40)
+        eventually(lambda: konseki.log.executed(marked)[-20:] == after, 'the events after it')
+        konseki.stop()
+        assert konseki.log.executed(marked)[:20] == expected
+        assert konseki.log.is_clean()
+        done = sealed(konseki)
+        assert done.returncode == 0, done.stdout
+    finally:
+        if konseki:
+            konseki.close()
+        disk.close()
+
+
+def a_limit_on_the_size_of_files_is_as_a_full_disk(folder):
+    marked = program(folder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1200000, before[1]))
+    try:
+        konseki = Run(folder, '--seal', '-c', write(folder + '/rules.xml', RULES.format(wanted='/marked')))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        expected = execute(marked, 900)
+        eventually(lambda: any('The disk is full' in text for text in konseki.log.reports()), 'that it cannot grow')
+        eventually(lambda: konseki.log.executed(marked)[-1:] == expected[-1:], 'the newest event')
+        assert os.path.getsize(konseki.log.path) <= 1200000 and konseki.status()['restarts'] == 0
+        konseki.stop()
+        assert sealed(konseki).returncode == 0
+    finally:
+        konseki.close()
+
+
 def told(konseki, pattern):
     """An event 255 and a line for the system journal say so."""
     eventually(lambda: re.search(pattern, konseki.said_all()), pattern)
@@ -560,6 +674,54 @@ def a_sealed_log_stays_well_whoever_is_killed(folder):
     finally:
         konseki.close()
     refused(87, 'begins a new log', KONSEKI, 'run', '--seal', '--log', konseki.log.path)
+
+
+# --- what goes to the disk at once
+
+def synced_at_once(trace, mark):
+    """Was the write that holds these bytes synced before the engine waited for anything?"""
+    calls = trace.splitlines()
+    for at, call in enumerate(calls):
+        if 'pwrite64(' in call and mark in call:
+            after = [line.split('(')[0].split()[-1] for line in calls[at + 1:] if 'resumed' not in line]
+            return 'fdatasync' in after and 'poll' not in after[:after.index('fdatasync')]
+    return None
+
+
+def what_is_done_to_itself_and_other_critical_events_are_on_the_disk_at_once(folder):
+    marked = program(folder)
+    konseki = Run(folder)
+    trace = os.path.join(folder, 'trace')
+    tracer = subprocess.Popen(['strace', '-q', '-xx', '-s', '70000', '-e', 'trace=pwrite64,fdatasync,poll', '-o', trace,
+                               '-p', str(konseki.engine)], stderr=subprocess.DEVNULL)
+
+    def traced(mark):
+        with open(trace, encoding='ascii') as f:
+            return synced_at_once(f.read(), ''.join(f'\\x{byte:02x}' for byte in mark))
+
+    try:
+        eventually(lambda: os.path.exists(trace) and os.path.getsize(trace), 'strace')
+        rules = write(folder + '/telling-name.xml', wrap('<ProcessTerminate onmatch="exclude"/>'))
+        must(KONSEKI, '-c', rules)
+        monitor = konseki.monitor
+        os.kill(monitor, signal.SIGKILL)
+        konseki.wait_for_restart(1)
+        execute(marked, 1)
+        eventually(lambda: [e for e in konseki.log.events(5) if e['EventData']['Image'] == marked], 'a stranger ended')
+        changed = konseki.log.events(16)[-1]['EventData']['ConfigurationFileHash']
+        assert traced(changed.encode('utf-16le')), 'event 16'
+        assert traced('monitor was killed by signal 9'.encode('utf-16le')), 'event 255'
+        ended = {e['EventData']['ProcessId']: e['EventData']['ProcessGuid'] for e in konseki.log.events(5)}
+        assert monitor in ended, ended
+        assert traced(uuid.UUID(ended[monitor]).bytes_le), 'event 5 of the monitor'
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(LONG)
+        konseki.stop()
+    finally:
+        if tracer.poll() is None:
+            tracer.kill()
+            tracer.wait()
+        konseki.close()
 
 
 # --- rules and identity
@@ -895,7 +1057,7 @@ def what_the_machine_will_do_later_is_told(folder):
 
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
-         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told')]
+         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))
