@@ -57,6 +57,13 @@
 /* Text of one record in the written form (four bytes for one at worst) and of its parent. */
 #define ARENA_SIZE (4u * KS_RECORD_MAX + 65536u)
 
+/* What the rules never keep of a program, as it was judged last. */
+struct never_of_path {
+	uint64_t never; /* bits: 1 << KS_* */
+	uint32_t judged_by, length;
+	char path[112];
+};
+
 struct engine {
 	struct engine_start *start;
 	uint32_t supervisor; /* our parent and the helpers' */
@@ -66,6 +73,7 @@ struct engine {
 	struct dns *dns;
 	struct drops *drops;
 	uint64_t wanted;  /* records that the rules can keep: bits 1 << KS_* */
+	struct never_of_path never[256];
 	uint32_t rules_number; /* of the rules in force: images remember by which they were judged */
 	struct hashes *hashes; /* for the digest of a configuration */
 	struct ruleset *rules; /* NULL until the first order to configure */
@@ -271,13 +279,17 @@ static bool drops_settings(const struct engine *g, const struct image *image)
 	return true;
 }
 
+/* Every other event names a process. */
+#define ALWAYS_PRODUCED (1ull << KS_PROCESS_CREATE | 1ull << KS_PROCESS_TERMINATE)
+
 /* The types of which the rules keep nothing that a process with this image does, and those that nobody wants at all. */
 static uint64_t never_of_image(struct engine *g, const struct image *image)
 {
 	uint64_t never = 0;
 
 	for (unsigned i = 0; i < EVENT_TYPE_COUNT; i++)
-		if (g->wanted >> event_types[i].record & 1 && drops_of_image(g, &event_types[i], image))
+		if ((g->wanted & ~ALWAYS_PRODUCED) >> event_types[i].record & 1 &&
+		    drops_of_image(g, &event_types[i], image))
 			never |= 1ull << event_types[i].record;
 	/* A deletion that is told may become one that is archived. */
 	if (g->wants[KS_FILE_DELETE] && !(never >> KS_FILE_DELETE & 1))
@@ -290,6 +302,27 @@ static uint64_t never_of_image(struct engine *g, const struct image *image)
 	return never | ~g->wanted;
 }
 
+/* The same programs run again and again. */
+static uint64_t never_of_path(struct engine *g, const struct image *image)
+{
+	struct never_of_path *known;
+	uint32_t hash = 2166136261u;
+
+	if (image->path_length > sizeof(known->path))
+		return never_of_image(g, image);
+	for (uint32_t i = 0; i < image->path_length; i++)
+		hash = (hash ^ (uint8_t)image_path(image)[i]) * 16777619u;
+	known = &g->never[hash % ARRAY_SIZE(g->never)];
+	if (known->judged_by != g->rules_number || known->length != image->path_length ||
+	    memcmp(known->path, image_path(image), image->path_length) != 0) {
+		known->never = never_of_image(g, image);
+		known->judged_by = g->rules_number;
+		known->length = image->path_length;
+		memcpy(known->path, image_path(image), image->path_length);
+	}
+	return known->never;
+}
+
 /* A process runs this image: what the rules drop of it whatever it does is not produced any more. */
 static void image_runs(void *context, const struct process *p)
 {
@@ -299,7 +332,7 @@ static void image_runs(void *context, const struct process *p)
 	if (!g->rules || !image || !image->path_length)
 		return;
 	if (image->judged_by != g->rules_number) {
-		image->never = never_of_image(g, image);
+		image->never = never_of_path(g, image);
 		image->judged_by = g->rules_number;
 	}
 	drops_tell(g->drops, p->tgid, p->start_ns, p->now.exec_id, image->never);
