@@ -156,7 +156,7 @@ static void hear(void *self, bool alarm, const char *text)
 
 static double verify_speed(const char *path, const uint8_t secret[SEAL_SECRET])
 {
-	struct verify_listener to = { hear, NULL };
+	struct verify_listener to = { .hear = hear };
 	struct verify_result result;
 	struct verify_input in = { 0 };
 	char seals[300];

@@ -9,19 +9,29 @@
 #include "../base/own.h"
 #include "../daemon/paths.h"
 #include "../event/event.h"
+#include "../hunt/progress.h"
 #include "../log/verify.h"
 #include "verb.h"
 
 struct verified {
 	const char *path;
+	struct progress bar;
 	struct verify_result result;
 };
 
 static void hear(void *self, bool alarm, const char *text)
 {
-	const struct verified *v = self;
+	struct verified *v = self;
 
+	progress_end(&v->bar);
 	printf("%s: %s%s\n", v->path, alarm ? "NOT AS WRITTEN: " : "", text);
+}
+
+static void step(void *self, uint64_t done, uint64_t total)
+{
+	struct verified *v = self;
+
+	progress_step(&v->bar, done, total);
 }
 
 /* Only the machine itself knows which seal would be the next. */
@@ -47,9 +57,10 @@ static int verify_file(struct verified *v, const uint8_t secret[SEAL_SECRET], st
 {
 	OWNED_FD log = open(v->path, O_RDONLY | O_CLOEXEC);
 	OWNED_FD seals = -1;
-	const struct verify_listener to = { hear, v };
+	const struct verify_listener to = { hear, step, v };
 	struct verify_input in = { .log = log };
 	char path[512];
+	int r;
 
 	if (log < 0)
 		return err_set(e, errno, "opening '%s'", v->path);
@@ -64,7 +75,10 @@ static int verify_file(struct verified *v, const uint8_t secret[SEAL_SECRET], st
 	memcpy(in.secret, secret, SEAL_SECRET);
 	if (strcmp(v->path, PATH_LOG) == 0)
 		ask_machine(&in);
-	return log_verify(&in, &to, &v->result, e) < 0 ? err_within(e, "%s", v->path) : 0;
+	progress_begin(&v->bar);
+	r = log_verify(&in, &to, &v->result, e);
+	progress_end(&v->bar);
+	return r < 0 ? err_within(e, "%s", v->path) : 0;
 }
 
 static void tell_result(const struct verified *v)

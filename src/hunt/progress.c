@@ -52,4 +52,6 @@ void progress_end(struct progress *p)
 {
 	if (p && p->shown)
 		fputs("\r\033[K", stderr);
+	if (p)
+		p->shown = false;
 }

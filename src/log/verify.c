@@ -34,6 +34,7 @@ struct told {
 
 struct verification {
 	const struct verify_input *in;
+	const struct verify_listener *to;
 	struct seal_key key;
 	struct seal_entry *seals; /* owned; authentic, by number */
 	size_t count, room;
@@ -444,6 +445,8 @@ static int check_chunks(struct verification *v)
 		size_t last = from + 1;
 
 		to = from + 1;
+		if (v->to->step)
+			v->to->step(v->to->self, from, v->count);
 		if (v->seals[from].kind == SEAL_MARK)
 			continue;
 		while (last < v->count && v->seals[last].kind != SEAL_MARK && v->seals[last].first_id == first)
@@ -536,8 +539,9 @@ static void done(struct verification *v)
 	free(v);
 }
 
-static void retell(const struct verification *v, const struct verify_listener *to)
+static void retell(const struct verification *v)
 {
+	const struct verify_listener *to = v->to;
 	char more[80];
 
 	for (unsigned i = 0; i < v->told_count; i++)
@@ -561,10 +565,11 @@ int log_verify(const struct verify_input *in, const struct verify_listener *to, 
 		if (!v || seal_crypto_begin() < 0)
 			return err_set(e, ENOMEM, "verifying");
 		v->in = in;
+		v->to = to;
 		r = verify(v, e);
 		again = (r < 0 || v->result.alarms) && v->live && attempt < TRIES;
 		if (!again && r == 0) {
-			retell(v, to);
+			retell(v);
 			*result = v->result;
 		}
 		done(v);

@@ -18,6 +18,7 @@ struct verify_input {
 struct verify_listener {
 	/* alarm: the log is not what was written; else worth knowing. */
 	void (*hear)(void *self, bool alarm, const char *text);
+	void (*step)(void *self, uint64_t done, uint64_t total); /* how far it is; NULL: nobody asks */
 	void *self;
 };
 

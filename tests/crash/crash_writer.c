@@ -182,7 +182,7 @@ static void hear(void *self, bool alarm, const char *text)
 static const char *verify(const int files[FILES])
 {
 	struct verify_input in = { .log = files[LOG], .seals = files[SEALS] };
-	struct verify_listener to = { hear, NULL };
+	struct verify_listener to = { .hear = hear };
 	struct verify_result result;
 	struct err e = { 0 };
 

@@ -561,6 +561,33 @@ static void records_overwritten_unseen_are_said(void **state)
 	unmake(&m);
 }
 
+/* On a terminal, from the second second on, and gone afterwards. */
+static void a_bar_shows_how_far_something_long_is(void **state)
+{
+	struct progress p;
+	char drawn[200] = "";
+	int saved = dup(STDERR_FILENO), ends[2];
+
+	(void)state;
+	progress_begin(&p);
+	p.wanted = true; /* as if there were a terminal */
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	progress_step(&p, 1, 4); /* no second has passed */
+	p.begun_ns -= UINT64_C(3000000000);
+	p.next_ns -= UINT64_C(3000000000);
+	progress_step(&p, 3, 4);
+	progress_step(&p, 3, 4); /* not drawn again at once */
+	progress_end(&p);
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	assert_true(read(ends[0], drawn, sizeof(drawn) - 1) > 0);
+	assert_string_equal(drawn, "[##############################          ]  75 %, 1 s left \r\r\033[K");
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -579,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_follower_shows_each_record_once_also_over_the_ends_of_chunks_and_ring),
 		cmocka_unit_test(a_follower_begins_behind_what_was_there),
 		cmocka_unit_test(records_overwritten_unseen_are_said),
+		cmocka_unit_test(a_bar_shows_how_far_something_long_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -250,7 +250,7 @@ static struct verify_result result;
 static int verify(const int files[FILES])
 {
 	struct verify_input in = { .log = files[LOG], .seals = files[SEALS] };
-	struct verify_listener to = { hear, NULL };
+	struct verify_listener to = { .hear = hear };
 	struct err e = { 0 };
 	int r;
 
@@ -544,7 +544,7 @@ static void a_cut_end_that_is_continued_is_a_gap(void **state)
 static void the_kept_key_knows_of_an_end_that_is_gone(void **state)
 {
 	struct verify_input in = { .has_kept = true };
-	struct verify_listener to = { hear, NULL };
+	struct verify_listener to = { .hear = hear };
 	int files[FILES];
 
 	(void)state;
@@ -655,7 +655,7 @@ static void records_from_before_sealing_are_told_apart(void **state)
 static void another_key_is_said(void **state)
 {
 	struct verify_input in = { 0 };
-	struct verify_listener to = { hear, NULL };
+	struct verify_listener to = { .hear = hear };
 	struct err e = { 0 };
 	int files[FILES];
 
