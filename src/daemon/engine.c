@@ -1069,7 +1069,7 @@ static int open_again(struct engine *g, struct err *e)
 	int r;
 
 	log_flush(before, true);
-	g->tally.next_id = log_next_id(before);
+	g->tally.next_id = g->kept->next_id = log_next_id(before);
 	r = open_log(g, e);
 	if (r < 0) {
 		g->log = before;

@@ -344,7 +344,7 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
     marked = program(folder)
     konseki = None
     try:
-        konseki = Run(folder, log=small + '/log.evtx')
+        konseki = Run(folder, '--seal', log=small + '/log.evtx')
         fill(small + '/ballast')
         expected = execute(marked, 700)
         eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
@@ -361,6 +361,8 @@ def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
         ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
         assert ids == list(range(ids[0], ids[0] + len(ids)))
         assert konseki.log.is_clean()
+        done = sealed(konseki)
+        assert done.returncode == 0, done.stdout
     finally:
         if konseki:
             konseki.close()
