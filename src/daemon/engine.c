@@ -25,6 +25,7 @@
 #include "../enrich/dns.h"
 #include "../enrich/enrich.h"
 #include "../enrich/hash.h"
+#include "../help/clipboard.h"
 #include "../rules/pushdown.h"
 #include "../rules/ruleset.h"
 #include "content.h"
@@ -718,6 +719,46 @@ static bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETEC
 	}
 	let_go(g, file, &rec->file);
 	return kept;
+}
+
+/* --- clipboards */
+
+/* It lies in memory only: where the log is, there it is archived. */
+static int archive_text(struct engine *g, int text)
+{
+	static const char name[] = "x.clip";
+	const char *folder = ruleset_archive_directory(g->rules);
+	OWNED_FD store = -1;
+
+	if (!may_ask(g))
+		return -ETIMEDOUT;
+	store = answered(g, ask_store(g->start->ask, g->start->log, folder, CLIPBOARD_TEXT_MAX));
+	return store < 0 ? store : copy_into_archive(g, text, store, folder, name, strlen(name));
+}
+
+/* The number of the process is what the X server says. It is believed only of a process of the user whose server it is. */
+static void take_clipboard(void *context, const struct body_clipboard *said, int text)
+{
+	struct engine *g = context;
+	struct arena *arena = &g->arenas[0];
+	struct ks_rec_CLIPBOARD rec = {
+		.hdr = { .type = KS_CLIPBOARD, .size = sizeof(rec), .time_ns = g->now_ns },
+		.Session = said->display,
+	};
+	int seals = fcntl(text, F_GET_SEALS);
+	struct event ev;
+
+	if (!g->wants[KS_CLIPBOARD] || seals < 0 || !(seals & F_SEAL_WRITE))
+		return;
+	if (!said->tgid || !enrich_who(g->enrich, said->tgid, clock_ns(CLOCK_REALTIME), &rec.hdr.who) ||
+	    rec.hdr.who.uid != said->uid)
+		rec.hdr.who = (struct ks_who){ .uid = said->uid };
+	g->tally.made[KS_CLIPBOARD]++;
+	arena_reset(arena);
+	if (!enrich_content(g->enrich, &rec.hdr, text, arena, &ev) || !is_kept(g, &ev))
+		return;
+	tell_archived(g, &ev, archive_text(g, text));
+	log_kept(g, &ev, arena);
 }
 
 /* --- what waits for a word of ours */
@@ -1656,7 +1697,10 @@ static void run(struct engine *g)
 			drain_written(g, BATCH);
 			read_folder_watch(g);
 		}
-		helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived }, g->now_ns);
+		helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived },
+			    &(struct clipboard_hearer){ g, take_clipboard }, g->now_ns);
+		if (g->wants[KS_CLIPBOARD] && !g->stopping)
+			helped_watch_clipboards(&g->helped, g->now_ns);
 		second = second || g->commit_now;
 		g->commit_now = false;
 		commit(g, second);

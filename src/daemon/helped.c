@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SECOND_NS 1000000000ull
+#define CLIPBOARD_REST_S 30u
 
 void helped_init(struct helped *h, const int fds[HELP_LANES])
 {
@@ -21,10 +22,8 @@ static struct helped_lane *free_lane(struct helped *h, enum message_kind kind)
 	return NULL;
 }
 
-static bool ask(struct helped *h, const struct message *question, uint64_t now_ns)
+static bool ask_on(struct helped *h, struct helped_lane *lane, const struct message *question, uint64_t now_ns)
 {
-	struct helped_lane *lane = free_lane(h, question->head.kind);
-
 	if (!lane || message_send(lane->fd, question->head.kind, ++h->number, &question->body, question->fds,
 				  question->fd_count) < 0)
 		return false;
@@ -33,6 +32,11 @@ static bool ask(struct helped *h, const struct message *question, uint64_t now_n
 	lane->until_ns = now_ns + (help_lanes[lane - h->lanes].seconds + 2) * SECOND_NS;
 	lane->question = *question;
 	return true;
+}
+
+static bool ask(struct helped *h, const struct message *question, uint64_t now_ns)
+{
+	return ask_on(h, free_lane(h, question->head.kind), question, now_ns);
 }
 
 bool helped_packages(struct helped *h, uint64_t now_ns)
@@ -77,15 +81,56 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 	return true;
 }
 
+/* A server that is not there is looked for from time to time, and nobody looks for a second one without a first. */
+void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < HELP_LANES; i++) {
+		struct helped_lane *lane = &h->lanes[i];
+
+		if (help_lanes[i].kind != HELP_CLIPBOARD || lane->fd < 0)
+			continue;
+		if (!lane->busy && now_ns >= lane->rest_ns)
+			ask_on(h, lane, &(struct message){ .head.kind = HELP_CLIPBOARD,
+							   .body.clipboard = { .known = lane->known,
+									       .owner = lane->owner } },
+			       now_ns);
+		if (!lane->known)
+			return;
+	}
+}
+
+static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hearer *to, const struct message *answer,
+			   uint64_t now_ns)
+{
+	const struct body_clipboard *said = &answer->body.clipboard;
+	bool other;
+
+	if (!answer || answer->head.code < 0) {
+		lane->known = 0;
+		lane->rest_ns = now_ns + CLIPBOARD_REST_S * SECOND_NS;
+		return;
+	}
+	/* Another server has come before this one: how it was left is not known. */
+	other = lane->known && (said->uid != lane->uid || said->display != lane->display);
+	lane->known = 1;
+	lane->uid = said->uid;
+	lane->display = said->display;
+	lane->owner = said->owner;
+	if (said->known && !other)
+		to->take(to->context, said, answer->fds[0]);
+}
+
 struct hearers {
+	const struct clipboard_hearer *clipboard;
 	struct enrich *en;
 	struct changes *changes;
 	const struct changes_out *out;
 };
 
 /* What the answer says; NULL: there is none. */
-static void tell(const struct hearers *to, const struct message *question, struct message *answer)
+static void tell(struct helped_lane *lane, const struct hearers *to, struct message *answer, uint64_t now_ns)
 {
+	const struct message *question = &lane->question;
 	struct enrich *en = to->en;
 	bool good = answer && answer->head.code == 0;
 
@@ -98,6 +143,9 @@ static void tell(const struct hearers *to, const struct message *question, struc
 		break;
 	case HELP_SETTING:
 		changes_answer(to->changes, good ? answer->fds[0] : -1, to->out);
+		break;
+	case HELP_CLIPBOARD:
+		tell_clipboard(lane, to->clipboard, answer, now_ns);
 		break;
 	case HELP_LOGIN:
 		enrich_take_login(en, question->body.login.session_id, question->body.login.login_uid,
@@ -118,26 +166,26 @@ static void read_lane(struct helped_lane *lane, const struct hearers *to, uint64
 	while (lane->busy && (r = message_receive_answer(lane->fd, PARTY_ENGINE_HELPED, &answer)) != 0) {
 		if (r < 0) {
 			lane->busy = false;
-			tell(to, &lane->question, NULL);
+			tell(lane, to, NULL, now_ns);
 			return;
 		}
 		/* An answer that nobody waits for any more has another number. */
 		if (answer.head.number == lane->number) {
 			lane->busy = false;
-			tell(to, &lane->question, &answer);
+			tell(lane, to, &answer, now_ns);
 		}
 		message_close_fds(&answer);
 	}
 	if (lane->busy && now_ns >= lane->until_ns) {
 		lane->busy = false;
-		tell(to, &lane->question, NULL);
+		tell(lane, to, NULL, now_ns);
 	}
 }
 
 void helped_read(struct helped *h, struct enrich *en, struct changes *c, const struct changes_out *out,
-		 uint64_t now_ns)
+		 const struct clipboard_hearer *clipboard, uint64_t now_ns)
 {
-	const struct hearers to = { en, c, out };
+	const struct hearers to = { clipboard, en, c, out };
 	const struct change *change;
 
 	for (unsigned i = 0; i < HELP_LANES; i++)

@@ -15,6 +15,8 @@ struct helped_lane {
 	uint32_t number; /* of the question */
 	uint64_t until_ns; /* then no answer comes any more */
 	struct message question;
+	uint64_t rest_ns;          /* of a clipboard: not to be asked about before */
+	uint32_t known, owner, display, uid; /* of a clipboard: as it was left */
 };
 
 struct helped {
@@ -37,6 +39,14 @@ bool helped_survey(struct helped *h, uint64_t now_ns);
 /* By its descriptor, its path, or a descriptor that belongs to the path. */
 bool helped_setting(struct helped *h, const struct change *change, uint64_t now_ns);
 
+/* What somebody put into a clipboard: the text in a sealed memfd, borrowed. */
+struct clipboard_hearer {
+	void *context;
+	void (*take)(void *context, const struct body_clipboard *said, int text);
+};
+/* Asks about the next change of each user's clipboard, when nobody is asking; from time to time if there is none. */
+void helped_watch_clipboards(struct helped *h, uint64_t now_ns);
+
 /* Takes what has come, gives up what came to nothing, asks what waits. */
 void helped_read(struct helped *h, struct enrich *en, struct changes *c, const struct changes_out *out,
-		 uint64_t now_ns);
+		 const struct clipboard_hearer *clipboard, uint64_t now_ns);

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "../help/clipboard.h"
 #include "../help/help.h"
 #include "paths.h"
 #include "privilege.h"
@@ -20,6 +21,7 @@ const struct help_lane help_lanes[HELP_LANES] = {
 	{ HELP_PACKAGES, 60 },  { HELP_LOGIN, 3 },	{ HELP_HOST_NAME, 5 },
 	{ HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 },
 	{ HELP_SURVEY, 60 },    { HELP_SETTING, 10 },
+	{ HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 },
 };
 
 static int limit(int which, rlim_t value)
@@ -81,13 +83,58 @@ static int help_SETTING(const struct message *question, struct message *answer)
 	return help_setting(question->body.setting.text, question->fd_count == 1 ? question->fds[0] : -1);
 }
 
+#define CLIPBOARD_SECONDS 45 /* then it says that there was nothing, and is asked again */
+
+/* Found before this process became the user whose server it is. */
+static struct clipboard_server clipboard_server;
+static int clipboard_missing;
+
+static int help_CLIPBOARD(const struct message *question, struct message *answer)
+{
+	const struct body_clipboard *asked = &question->body.clipboard;
+	struct body_clipboard *said = &answer->body.clipboard;
+	struct clipboard_change change = { .owner = asked->owner };
+	int fd;
+
+	if (clipboard_missing < 0)
+		return clipboard_missing;
+	fd = help_clipboard(&clipboard_server, asked->known, asked->owner, CLIPBOARD_SECONDS, &change);
+	said->known = change.changed;
+	said->owner = change.owner;
+	said->tgid = change.tgid;
+	said->uid = clipboard_server.uid;
+	said->display = clipboard_server.display;
+	return fd;
+}
+
+/* Which of the lanes of its kind. */
+static unsigned slot_of(unsigned lane)
+{
+	unsigned slot = 0;
+
+	while (lane > slot && help_lanes[lane - slot - 1].kind == help_lanes[lane].kind)
+		slot++;
+	return slot;
+}
+
+static int seal_for_clipboard(unsigned lane, struct err *e)
+{
+	clipboard_missing = help_clipboard_find(slot_of(lane), &clipboard_server);
+	return clipboard_missing < 0 ? privilege_seal_helper(e) :
+				       privilege_seal_clipboard(clipboard_server.uid, clipboard_server.gid, e);
+}
+
 static int (*const tasks[MESSAGE_KINDS])(const struct message *, struct message *) = {
 #define HELPER_DOES(name, ...) [HELP_##name] = help_##name,
 #include "requests.def"
 };
 
-static int seal_for(enum message_kind kind, struct err *e)
+static int seal_for(unsigned lane, struct err *e)
 {
+	enum message_kind kind = help_lanes[lane].kind;
+
+	if (kind == HELP_CLIPBOARD)
+		return seal_for_clipboard(lane, e);
 	return kind == HELP_HOST_NAME ? privilege_seal_helper_network(e) : privilege_seal_helper(e);
 }
 
@@ -107,7 +154,7 @@ int helper_main(unsigned lane, int channel)
 	/* Its code is in libraries that cannot be loaded any more once this is sealed. */
 	if (kind == HELP_SURVEY || kind == HELP_SETTING)
 		help_load_lenses();
-	if (r < 0 || seal_for(kind, &e) < 0) {
+	if (r < 0 || seal_for(lane, &e) < 0) {
 		fprintf(stderr, "konseki: the helper: %s\n", r < 0 ? strerror(-r) : e.text);
 		return 1;
 	}

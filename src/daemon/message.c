@@ -102,6 +102,7 @@ static void end_texts_status(void *body)
 #define end_texts_pulse   NULL
 #define end_texts_address NULL
 #define end_texts_login   NULL
+#define end_texts_clipboard NULL
 #define end_texts_toggle  NULL
 #define end_texts_time    NULL
 

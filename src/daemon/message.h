@@ -42,6 +42,14 @@ struct body_login {
 	uint32_t session_id, login_uid;
 };
 
+struct body_clipboard {
+	uint32_t known;   /* asked: has somebody looked before? answered: is there a new text? */
+	uint32_t owner;   /* the window that held the clipboard then; 0: none */
+	uint32_t tgid;    /* of its process; 0: not known, or asked */
+	uint32_t uid;     /* whose server it is */
+	uint32_t display; /* and its number */
+};
+
 struct body_time {
 	uint64_t utc_s; /* since 1970; 0: unknown */
 };
@@ -209,6 +217,7 @@ struct message {
 		struct body_setting setting;
 		struct body_toggle toggle;
 		struct body_login login;
+		struct body_clipboard clipboard;
 		struct body_time time;
 		struct body_path path;
 		struct body_file file;

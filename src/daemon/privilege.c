@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,6 +223,12 @@ static const struct rule network_rules[] = {
 	WHEN(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
 };
 
+/* Talking to the X server of this user. */
+static const struct rule clipboard_rules[] = {
+	WHEN(socket, 0, SCMP_CMP_EQ, AF_UNIX, 0), ALWAYS(connect), ALWAYS(sendto), ALWAYS(recvfrom), ALWAYS(getsockopt),
+	ALWAYS(getsockname), ALWAYS(getpeername), ALWAYS(shutdown),
+};
+
 static int seal_helper(const struct list *lists, size_t count, struct err *e)
 {
 	int r = become_nobody(account(ACCOUNT_HELPER, HELPER_WITHOUT_ACCOUNT), e);
@@ -241,6 +248,16 @@ int privilege_seal_helper_network(struct err *e)
 	static const struct list lists[] = { LIST(helper_rules), LIST(network_rules) };
 
 	return seal_helper(lists, ARRAY_SIZE(lists), e);
+}
+
+int privilege_seal_clipboard(unsigned uid, unsigned gid, struct err *e)
+{
+	static const struct list lists[] = { LIST(helper_rules), LIST(clipboard_rules) };
+	int r = uid == 0 ? err_set(e, EPERM, "no clipboard is read as root") : 0;
+
+	if (r == 0)
+		r = become_nobody((struct identity_numbers){ uid, gid }, e);
+	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), "helper", e);
 }
 
 /* --- the monitor */

@@ -16,6 +16,10 @@ int privilege_seal_engine(struct err *e);
 int privilege_seal_helper(struct err *e);
 int privilege_seal_helper_network(struct err *e);
 
+/* The same as that user, for whom X servers are no strangers: no capabilities, no groups but this one, and the helper's
+ * filter with Unix sockets added. */
+int privilege_seal_clipboard(unsigned uid, unsigned gid, struct err *e);
+
 /* The monitor: keeps only CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,
  * CAP_NET_ADMIN and what else is proved to be needed. */
 int privilege_reduce_monitor(struct err *e);

@@ -54,6 +54,7 @@ struct lane {
 	uint64_t kill_ms;
 	uint64_t rest_ms; /* before this none is started: the latest ones failed */
 	unsigned failures;
+	bool dismissed; /* we ended it, since nobody waits for its answer */
 };
 
 struct supervisor {
@@ -225,11 +226,18 @@ static void start_monitor(struct supervisor *v)
 
 /* --- helpers */
 
+/* Nobody waits any more for what those would answer who are at work; some wait long for something to answer. */
 static void close_lanes(struct supervisor *v)
 {
-	for (unsigned i = 0; i < HELP_LANES; i++)
-		if (v->lanes[i].fd >= 0)
-			close(MOVE_FD(v->lanes[i].fd));
+	for (unsigned i = 0; i < HELP_LANES; i++) {
+		struct lane *lane = &v->lanes[i];
+
+		if (lane->fd >= 0)
+			close(MOVE_FD(lane->fd));
+		lane->dismissed = lane->pid > 0;
+		if (lane->pid)
+			kill(lane->pid, SIGKILL);
+	}
 }
 
 /* The engine's ends; those that could not be made are -1, and what they would answer is "-". */
@@ -269,9 +277,10 @@ static void start_helper(struct supervisor *v, unsigned i)
 /* One that fails rests, longer each time: a question that kills whoever reads it must not keep us busy. */
 static void helper_ended(struct lane *lane, int status)
 {
-	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool well = lane->dismissed || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
 	lane->pid = 0;
+	lane->dismissed = false;
 	lane->failures = well ? 0 : lane->failures + 1;
 	lane->rest_ms = well ? 0 : now_ms() + restart_delay_ms(lane->failures + 1);
 }

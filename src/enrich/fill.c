@@ -947,18 +947,24 @@ static void fill_content_hashes(const struct filling *f, struct value *v)
 	set_dash(v);
 }
 
-/* The file that was deleted, if it was held: else what is known of it without. */
-static void fill_kept_hashes(const struct filling *f, struct value *v)
+/* Of a text that is in no file. */
+static void fill_text_hashes(const struct filling *f, struct value *v)
 {
-	const char *text;
+	const char *text = f->en->content < 0 ? NULL :
+						hashes_of_content(f->en->hashes, f->en->content, f->utc_ns);
 
-	if (f->en->content < 0)
-		return fill_deleted_hashes(f, v);
-	text = hashes_of_content(f->en->hashes, f->en->content, f->utc_ns);
 	if (text)
 		set_string(v, text);
 	else
 		set_dash(v);
+}
+
+/* The file that was deleted, if it was held: else what is known of it without. */
+static void fill_kept_hashes(const struct filling *f, struct value *v)
+{
+	if (f->en->content < 0)
+		return fill_deleted_hashes(f, v);
+	fill_text_hashes(f, v);
 }
 
 static bool is_executable_file(int file)

@@ -10,9 +10,12 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import uuid
 
 sys.dont_write_bytecode = True
@@ -1057,9 +1060,116 @@ def what_the_machine_will_do_later_is_told(folder):
         konseki.close()
 
 
+class Display:
+    """An X server of an ordinary user, that wants a cookie; it ends with the test."""
+
+    USER = 'nobody'
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp()
+        shutil.chown(self.folder, self.USER)
+        self.cookies = os.path.join(self.folder, 'cookies')
+        self.number = next(n for n in range(90, 200) if not os.path.exists(f'/tmp/.X11-unix/X{n}'))
+        number = str(self.number).encode()
+        with open(self.cookies, 'wb') as f:
+            for field in (socket.gethostname().encode(), number, b'MIT-MAGIC-COOKIE-1', os.urandom(16)):
+                f.write((b'\x01\x00' if f.tell() == 0 else b'') + len(field).to_bytes(2, 'big') + field)
+        shutil.chown(self.cookies, self.USER, 'nogroup')
+        os.chmod(self.cookies, 0o600)
+        os.makedirs('/tmp/.X11-unix', exist_ok=True)
+        os.chmod('/tmp/.X11-unix', 0o1777)
+        self.environment = {'PATH': '/usr/bin:/bin', 'DISPLAY': f':{self.number}', 'XAUTHORITY': self.cookies,
+                            'HOME': '/nonexistent'}
+        self.started = [self.start('Xvfb', f':{self.number}', '-auth', self.cookies, '-nolisten', 'tcp', '-noreset')]
+        eventually(lambda: os.path.exists(f'/tmp/.X11-unix/X{self.number}'), 'an X server')
+
+    def start(self, *words, **options):
+        return subprocess.Popen(words, user=self.USER, group='nogroup', extra_groups=[], env=self.environment, cwd='/',
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+    def copy(self, text, selection='clipboard'):
+        """As somebody does who marks a text and copies it."""
+        client = self.start('xclip', '-quiet', '-selection', selection, stdin=subprocess.PIPE)
+        self.started.append(client)
+        client.stdin.write(text)
+        client.stdin.close()
+        return client
+
+    def close(self):
+        for process in reversed(self.started):
+            process.kill()
+            process.wait()
+        shutil.rmtree(self.folder)
+        for name in (f'/tmp/.X11-unix/X{self.number}', f'/tmp/.X{self.number}-lock'):
+            if os.path.exists(name):
+                os.unlink(name)
+
+
+def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
+    """Each text once, short and long, by the process that the X server knows; neither other selections nor what was there
+    before."""
+    rules = write(os.path.join(folder, 'rules.xml'), '<Sysmon schemaversion="4.90"><CaptureClipboard/>'
+                  '<HashAlgorithms>SHA256</HashAlgorithms>'
+                  '<ArchiveDirectory>konseki-clipboard</ArchiveDirectory><EventFiltering>'
+                  '<ClipboardChange onmatch="exclude"/></EventFiltering></Sysmon>')
+    root = folder
+    while not os.path.ismount(root):
+        root = os.path.dirname(root)
+    kept = os.path.join(root, 'konseki-clipboard')
+    display = Display()
+    konseki = None
+    try:
+        display.copy(b'from before')
+        konseki = Run(folder, '-c', rules)
+
+        def digest_of(text):
+            return hashlib.sha256(text).hexdigest().upper()
+
+        def told(text):
+            return [e['EventData'] for e in konseki.log.events(24) if e['EventData']['Hashes'] == f'SHA256={digest_of(text)}']
+
+        def watched():
+            """By a process of this user that is ours."""
+            for pid in run('pgrep', '-u', display.USER, 'konseki-help').stdout.split():
+                return os.readlink(f'/proc/{pid}/exe') == KONSEKI and len(os.listdir(f'/proc/{pid}/fd')) > 4
+
+        def warm():
+            """A process of ours has connected when something that was copied is told."""
+            display.copy(os.urandom(8).hex().encode())
+            time.sleep(0.5)
+            return konseki.log.events(24)
+
+        def copied(text):
+            client = display.copy(text)
+            eventually(lambda: told(text), 'an event of the clipboard')
+            expected = {'Image': '/usr/bin/xclip', 'ProcessId': client.pid, 'User': display.USER,
+                        'Session': display.number, 'ClientInfo': '-', 'Archived': 'true'}
+            for event in told(text):
+                assert {name: event[name] for name in expected} == expected, event
+            with open(os.path.join(kept, f'{digest_of(text)}.clip'), 'rb') as f:
+                assert f.read() == text
+
+        texts = ['läng'.encode(), b'0123456789abcdef' * 40000, b'last']  # the second comes in parts
+        eventually(watched, 'a process that watches the clipboard')
+        eventually(warm, 'a first text')
+        copied(texts[0])
+        copied(texts[1])
+        display.copy(b'only marked', selection='primary')
+        copied(texts[2])
+        assert [len(told(text)) for text in texts] == [1, 1, 1]
+        assert not told(b'from before') and not told(b'only marked')
+        konseki.stop()
+    finally:
+        if konseki:
+            konseki.close()
+        display.close()
+        shutil.rmtree(kept, ignore_errors=True)
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
-         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4')]
+         name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
+                      'Display')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))

@@ -193,6 +193,30 @@ static void the_engine_can_do_nothing_by_name_nor_through_the_kernel(void **stat
 	assert_int_equal(sealed(privilege_seal_engine, try_all, &a), 0);
 }
 
+static int seal_clipboard(struct err *e)
+{
+	return privilege_seal_clipboard(65534, 65534, e);
+}
+
+static int makes_other_sockets(void *context)
+{
+	(void)context;
+	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM ||
+	       socket(AF_NETLINK, SOCK_RAW, 0) >= 0 || errno != EPERM;
+}
+
+static void who_reads_a_clipboard_reaches_sockets_of_this_machine_only(void **state)
+{
+	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(sealed(seal_clipboard, try_all, &all), 0);
+	assert_int_equal(sealed(seal_clipboard, makes_other_sockets, NULL), 0);
+	assert_int_equal(privilege_seal_clipboard(0, 0, &e), -EPERM); /* refused before anything is done */
+	assert_int_equal(geteuid(), 0);
+}
+
 static void a_helper_can_read_by_name_and_nothing_else(void **state)
 {
 	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
@@ -423,6 +447,7 @@ static void a_helper_is_nobody_with_nothing(void **state)
 	(void)state;
 	is_nobody_with_nothing(privilege_seal_helper);
 	is_nobody_with_nothing(privilege_seal_helper_network);
+	is_nobody_with_nothing(seal_clipboard);
 }
 
 #define BIT(capability) (1ull << (capability))
@@ -479,6 +504,7 @@ int main(void)
 		cmocka_unit_test(the_engine_can_do_its_work),
 		cmocka_unit_test(the_engine_is_nobody_with_nothing),
 		cmocka_unit_test(a_helper_can_read_by_name_and_nothing_else),
+		cmocka_unit_test(who_reads_a_clipboard_reaches_sockets_of_this_machine_only),
 		cmocka_unit_test(a_helper_reads_what_anybody_may_read),
 		cmocka_unit_test(a_helper_is_nobody_with_nothing),
 		cmocka_unit_test(the_monitor_can_do_no_more_than_it_needs),

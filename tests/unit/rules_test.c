@@ -357,7 +357,7 @@ static void one_known_field_decides_where_it_can(void **state)
 /* Those that keep, remove or refuse something need a rule that asks for it. */
 static bool acts(unsigned id)
 {
-	return id == 23 || id == 27 || id == 28;
+	return id == 23 || id == 24 || id == 27 || id == 28;
 }
 
 /* A section is for all events that share its tag: of RegistryEvent there are three. */
