@@ -30,6 +30,11 @@ PORT = {
            '<DestinationPort>{}</DestinationPort><Protocol condition="contains">c</Protocol></Rule>'
            '</NetworkConnect></RuleGroup>',
 }
+NETWORK = {
+    True: f'<NetworkConnect onmatch="exclude">{EXCLUDED}</NetworkConnect>',
+    False: '<RuleGroup groupRelation="or"><NetworkConnect onmatch="exclude"><Rule groupRelation="and">' + EXCLUDED +
+           '<DestinationIp condition="contains">.</DestinationIp></Rule></NetworkConnect></RuleGroup>',
+}
 
 
 class Worker:
@@ -177,6 +182,34 @@ def run_with_port_excluded(folder, by_kernel, ports):
                          if e['EventData']['DestinationPort'] in ports)
 
 
+def run_with_connecting_image_excluded(folder, by_kernel):
+    """Two programs connect to this one, which is told of as who accepted, whoever called."""
+    os.mkdir(folder)
+    konseki = Run(folder, '-c', write(os.path.join(folder, 'rules.xml'), RULES.format(NETWORK[by_kernel])))
+    try:
+        workers = [Worker(folder, name) for name in ('quiet', 'loud')]
+        eventually(lambda: any(e['EventData']['Image'] == workers[-1].path for e in konseki.log.events(1)), 'the workers')
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            port = server.getsockname()[1]
+            for worker in workers:
+                worker.do(f'use IO::Socket::INET; $s = IO::Socket::INET->new("127.0.0.1:{port}") or die $!')
+                server.accept()[0].close()
+                worker.end()
+        tally = konseki.stop()
+    finally:
+        konseki.close()
+    return tally, sorted((os.path.basename(e['EventData']['Image']), e['EventData']['Initiated'])
+                         for e in konseki.log.events(3) if e['EventData']['DestinationPort'] == port)
+
+
+def an_excluded_image_has_no_connections_by_either(folder):
+    by_kernel, logged = run_with_connecting_image_excluded(os.path.join(folder, 'kernel'), True)
+    by_engine, logged_too = run_with_connecting_image_excluded(os.path.join(folder, 'engine'), False)
+    own = os.path.basename(os.readlink('/proc/self/exe'))
+    assert logged == logged_too == sorted([('loud', True), (own, False), (own, False)]), (logged, logged_too)
+    assert by_engine[3][1] >= 1 and by_kernel[3][1] == 0, (by_engine[3], by_kernel[3])
+
+
 def free_ports(count):
     sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
@@ -196,4 +229,5 @@ def an_excluded_port_is_excluded_by_either(folder):
 
 if __name__ == '__main__':
     sys.exit(harness.main([an_excluded_image_is_excluded_by_either, an_excluded_port_is_excluded_by_either,
+                           an_excluded_image_has_no_connections_by_either,
                            what_is_made_of_a_record_needs_it_still, an_image_excluded_from_all_is_not_looked_at]))
