@@ -108,14 +108,24 @@ int __wrap_ftruncate64(int fd, off_t size)
 	return __real_ftruncate64(fd, size);
 }
 
+static int growing_fails, syncing_fails; /* errno */
+
 int __wrap_fallocate64(int fd, int mode, off_t at, off_t n)
 {
+	if (growing_fails) {
+		errno = growing_fails;
+		return -1;
+	}
 	record(fd, (struct operation){ .kind = SIZE, .at = (uint64_t)(at + n) });
 	return __real_fallocate64(fd, mode, at, n);
 }
 
 int __wrap_fdatasync(int fd)
 {
+	if (syncing_fails) {
+		errno = syncing_fails;
+		return -1;
+	}
 	record(fd, (struct operation){ .kind = SYNC });
 	return __real_fdatasync(fd);
 }
@@ -738,6 +748,79 @@ static void sixty_four_events_take_one_call_at_most(void **state)
 	close_files(files);
 }
 
+static void a_quota_is_as_a_full_disk(void **state)
+{
+	int files[FILES];
+	struct log_state s;
+	struct log *l;
+
+	(void)state;
+	new_files(files);
+	l = open_log(files, SLOTS(40));
+	growing_fails = EDQUOT;
+	append(l, 1000);
+	commit(l);
+	log_state_get(l, &s);
+	assert_true(s.disk_full && s.overwrites);
+	assert_int_equal(s.size, SLOTS(16));
+	growing_fails = 0;
+	append(l, 1000);
+	commit(l);
+	log_state_get(l, &s);
+	assert_false(s.disk_full);
+	assert_int_equal(s.size, SLOTS(40));
+	close_log(l);
+	assert_well(files);
+	close_files(files);
+}
+
+static bool is_written_again(size_t from, int file, uint64_t at)
+{
+	for (; from < operation_count && operations[from].kind != SYNC; from++)
+		if (operations[from].kind == WRITE && operations[from].file == file && operations[from].at <= at &&
+		    operations[from].at + operations[from].n > at)
+			return true;
+	return false;
+}
+
+/* The kernel has dropped what it could not write, and says so once. */
+static void what_could_not_be_synced_is_written_again(void **state)
+{
+	struct evtx_file_header h;
+	int files[FILES];
+	uint8_t head[128];
+	size_t from;
+	struct log *l;
+
+	(void)state;
+	new_files(files);
+	l = open_log(files, SLOTS(40));
+	append(l, 10);
+	commit(l);
+	syncing_fails = EIO;
+	append(l, 300);
+	assert_int_equal(log_flush(l, 1), -EIO);
+	append(l, 10);
+	assert_int_equal(log_flush(l, 1), -EIO);
+	assert_int_equal(log_synced_id(l), 10);
+	syncing_fails = 0;
+	recording = true;
+	from = operation_count;
+	commit(l);
+	recording = false;
+	assert_int_equal(log_synced_id(l), 320);
+	assert_int_equal(pread(files[LOG], head, sizeof(head), 0), sizeof(head));
+	assert_int_equal(evtx_file_header_read(head, &h), 0);
+	assert_true(h.chunk_count > 4);
+	for (unsigned slot = 0; slot < h.chunk_count; slot++)
+		assert_true(is_written_again(from, LOG, SLOTS(slot) + EVTX_CHUNK_HEADER));
+	assert_true(is_written_again(from, LOG, 0));
+	forget_operations();
+	close_log(l);
+	assert_well(files);
+	close_files(files);
+}
+
 /* ---- mutations -------------------------------------------------------------------------------------- */
 
 /* Bytes that are sealed: chunks, seals, the head of the seals. */
@@ -1027,6 +1110,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(boots_and_steps_of_the_clock_are_told),
 		cmocka_unit_test(seals_ahead_of_the_key_are_settled),
 		cmocka_unit_test(sixty_four_events_take_one_call_at_most),
+		cmocka_unit_test(a_quota_is_as_a_full_disk),
+		cmocka_unit_test(what_could_not_be_synced_is_written_again),
 		cmocka_unit_test(no_altered_byte_is_accepted),
 		cmocka_unit_test(no_power_cut_looks_like_a_change),
 	};
