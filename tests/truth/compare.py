@@ -21,9 +21,9 @@ import re
 import sys
 import time
 
-CREATE, CONNECT, TERMINATE, FILE_CREATE, FILE_DELETE = 1, 3, 5, 11, 26
+CREATE, CONNECT, TERMINATE, ACCESS, FILE_CREATE, FILE_DELETE = 1, 3, 5, 10, 11, 26
 NAMES = {CREATE: 'ProcessCreate', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
-         FILE_CREATE: 'FileCreate', FILE_DELETE: 'FileDeleteDetected'}
+         ACCESS: 'ProcessAccess', FILE_CREATE: 'FileCreate', FILE_DELETE: 'FileDeleteDetected'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -48,6 +48,8 @@ def what_was_done(line, generator):
     user = line['user']
     if line['event'] in (FILE_CREATE, FILE_DELETE):
         return (generator, user, ledger_bytes(line['path']))
+    if line['event'] == ACCESS:
+        return (generator, user, line['target'], line['access'])
     if line['event'] == TERMINATE:
         return (ledger_bytes(line['image']), user)
     if line['event'] == CONNECT:
@@ -116,6 +118,8 @@ def log_bytes(text):
 
 
 def what_was_seen(event, data):
+    if event == ACCESS:
+        return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'], data['GrantedAccess'])
     image, user = log_bytes(data['Image']), data['User']
     if event in (FILE_CREATE, FILE_DELETE):
         return (image, user, log_bytes(data['TargetFilename']))
@@ -176,8 +180,9 @@ class Log:
             what = what_was_seen(system['EventID'], data)
             if not mounts_known:
                 what = by_the_mount_used(what, ledger.binds)
-            event = Event(system['EventID'], data['ProcessId'], what,
-                          clock.read(system['TimeCreated']), data['ProcessGuid'],
+            pid, guid = ('SourceProcessId', 'SourceProcessGUID') if system['EventID'] == ACCESS else \
+                        ('ProcessId', 'ProcessGuid')
+            event = Event(system['EventID'], data[pid], what, clock.read(system['TimeCreated']), data[guid],
                           data.get('ParentProcessGuid'), system['EventRecordID'])
             if ledger.life(event.pid, event.time) is not None or touches(event, ledger.directory):
                 self.events.append(event)

@@ -190,3 +190,13 @@ void ledger_connection(const struct actor *a, const struct ends *e, bool initiat
 	put_number(&l, "destination_port", e->destination_port);
 	write_line(&l);
 }
+
+void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_PROCESS_ACCESS, how, a->worker, a->pid, since, now());
+	put_number(&l, "target", (uint64_t)target);
+	put_text(&l, "access", access);
+	write_line(&l);
+}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -391,6 +392,37 @@ static bool act_orphan(struct actor *a, const char *name)
 	return true;
 }
 
+/* The two ways to read another's memory that leave it running: the call, and the file. */
+static bool act_read_memory(struct actor *a, const char *name)
+{
+	uint64_t since = now();
+	char path[32];
+	int word;
+	struct iovec here = { &word, sizeof(word) }, there = { (void *)(uintptr_t)codes, sizeof(word) };
+	pid_t pid, initial;
+
+	if (a->worker->unprivileged) /* who changed its user may not look into its own children */
+		return false;
+	pid = (pid_t)MUST(fork());
+	if (pid == 0)
+		for (;;)
+			pause();
+	initial = initial_pid(a->worker, pid);
+	if (choose(a, 2)) {
+		if (MUST(process_vm_readv(pid, &here, 1, &there, 1, 0)) != sizeof(word))
+			NEVER("another's memory was not read");
+	} else {
+		snprintf(path, sizeof(path), "%d/mem", initial);
+		MUST(close((int)MUST(openat(proc_directory(), path, O_RDONLY | O_CLOEXEC))));
+	}
+	ledger_access(a, initial, "0x10", name, since);
+	MUST(kill(pid, SIGKILL));
+	if (wait_status(pid) != SIGKILL)
+		NEVER("a process that was read did not end as it should");
+	ledger_exit(a->worker, initial, own_image(), name, since);
+	return true;
+}
+
 static void *do_nothing(void *unused)
 {
 	return unused;
@@ -425,6 +457,7 @@ const struct operation process_operations[] = {
 	{ "failed execve", 8, act_failed_exec },
 	{ "a child with files", 15, act_child_with_files },
 	{ "an orphan", 6, act_orphan },
+	{ "another's memory", 8, act_read_memory },
 	{ "threads", 5, act_threads },
 };
 const size_t process_operation_count = ARRAY_SIZE(process_operations);
