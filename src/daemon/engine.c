@@ -1171,7 +1171,7 @@ static const struct {
 	uint64_t rest_ns; /* after a failure */
 } new_file[] = {
 	[FULL] = { NULL, true, true, MINUTE_NS },
-	[DELETED] = { "The log's file was deleted: another one begins here", true, false, MINUTE_NS },
+	[DELETED] = { "The log's file was deleted: another one begins here", true, false, 10 * (uint64_t)SECOND_NS },
 	[UNWRITABLE] = { "The log goes on in the file that has its name now", false, false, 10 * (uint64_t)SECOND_NS },
 };
 

@@ -487,6 +487,7 @@ def a_limit_on_the_size_of_files_is_as_a_full_disk(folder):
 def told(konseki, pattern):
     """An event 255 and a line for the system journal say so."""
     eventually(lambda: re.search(pattern, konseki.said_all()), pattern)
+    eventually(lambda: os.path.exists(konseki.log.path), konseki.log.path)
     eventually(lambda: any(re.search(pattern, text) for text in konseki.log.reports()), pattern)
 
 
@@ -506,6 +507,29 @@ def a_log_that_is_deleted_begins_anew_and_says_so(folder):
         konseki.stop()
         assert konseki.log.events()[0]['System']['EventRecordID'] > before
         assert konseki.log.is_clean()
+        done = sealed(konseki)
+        assert done.returncode == 0 and 'belong to earlier files' in done.stdout, done.stdout
+    finally:
+        konseki.close()
+
+
+def a_log_whose_folder_is_deleted_goes_on_when_there_is_one_again(folder):
+    marked = program(folder)
+    place = os.path.join(folder, 'place')
+    os.mkdir(place)
+    konseki = Run(folder, '--seal', log=place + '/log.evtx')
+    try:
+        execute(marked, 20)
+        eventually(lambda: len(konseki.log.executed(marked)) == 20, 'the events')
+        before = konseki.log.events()[-1]['System']['EventRecordID']
+        shutil.rmtree(place)
+        eventually(lambda: konseki.said('no new file for the log'), 'that it is missed')
+        os.mkdir(place)
+        told(konseki, 'was deleted')
+        expected = execute(marked, 20, 20)
+        eventually(lambda: konseki.log.executed(marked)[-20:] == expected, 'the events after it')
+        konseki.stop()
+        assert konseki.log.events()[0]['System']['EventRecordID'] > before
         done = sealed(konseki)
         assert done.returncode == 0 and 'belong to earlier files' in done.stdout, done.stdout
     finally:
