@@ -34,6 +34,7 @@ LEDGER = [
     operation(5, 'fork', CHILD, 200, 203, image=ROOT + '/leaf'),
     operation(3, 'connect', MAIN, 300, 301, protocol='tcp', initiated=1, source='127.0.0.1',
               source_port=4000, destination='127.0.0.1', destination_port=80),
+    operation(10, 'another\'s memory', MAIN, 200, 202, target=CHILD, access='0x10'),
     operation(5, 'the generator', MAIN, 0, 0, image=GENERATOR),
     {'bind': ROOT + '/bind', 'also': ROOT + '/bound'},
     operation(26, 'unlink', MAIN, 390, 391, path=ROOT + '/bind/x'),
@@ -61,6 +62,15 @@ def connection(number):
                   DestinationIp='127.0.0.1', DestinationPort=80)
 
 
+def access(number):
+    read = record(number, 10, 201, MAIN, TargetProcessId=CHILD, GrantedAccess='0x10')
+    data = read['EventData']
+    for old, new in (('ProcessGuid', 'SourceProcessGUID'), ('ProcessId', 'SourceProcessId'), ('Image', 'SourceImage'),
+                     ('User', 'SourceUser')):
+        data[new] = data.pop(old)
+    return read
+
+
 NAME = ROOT + '/\\xFF\\x5cx41\n'
 LOG = [
     start(1, 1, MAIN, 'generate', 9, '{shell}', '/bin/sh'),
@@ -72,8 +82,9 @@ LOG = [
     record(7, 11, 350, 77, TargetFilename='/var/elsewhere'),
     record(8, 5, 399, MAIN),
     record(9, 26, 390, MAIN, TargetFilename=ROOT + '/bind/x'),
+    access(10),
 ]
-TALLY = {1: [2, 0, 2, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
+TALLY = {1: [2, 0, 2, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 10: [1, 0, 1, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
 
 
 def set_data(index, **values):
@@ -122,6 +133,8 @@ CASES = [
     ('the newest record may come first', shuffle, None),
     ('a record that is missing', drop(1), '1 times FileCreate: each operation is in the log'),
     ('a missing deletion', drop(2), '2 times FileDeleteDetected: each'),
+    ('a missing look into another process', drop(9), '1 times ProcessAccess: each'),
+    ('a look into the wrong process', set_data(9, TargetProcessId=77), '1 times ProcessAccess: each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),
