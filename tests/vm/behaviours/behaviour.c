@@ -119,6 +119,20 @@ void own_mounts(void)
 	MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
+void prepare_overlay(void)
+{
+	own_mounts();
+	make_directory("lower");
+	make_directory("upper");
+	make_directory("inner");
+	make_directory("merged");
+}
+
+void mount_overlay(void)
+{
+	MUST(mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=inner"));
+}
+
 void own_network(void)
 {
 	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };

@@ -46,4 +46,7 @@ void copy_self_to(int fd, const char *tag);
 const char *image(void); /* path of this program */
 
 void own_mounts(void);  /* a mount namespace that takes its mounts away when the program ends */
+/* The folder merged is made of lower and, above it, upper, when it is mounted: before, lower can be filled. */
+void prepare_overlay(void);
+void mount_overlay(void);
 void own_network(void); /* a network namespace with loopback up */

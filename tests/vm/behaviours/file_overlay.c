@@ -12,20 +12,15 @@
 #include "behaviour.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 void behave(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	own_mounts();
-	make_directory("lower");
-	make_directory("upper");
-	make_directory("inner");
-	make_directory("merged");
+	prepare_overlay();
 	make_file("lower/low");
 	make_file("lower/changed");
-	MUST(mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=inner"));
+	mount_overlay();
 	make_file("merged/new");
 	MUST(write((int)MUST(open("merged/changed", O_WRONLY | O_APPEND | O_CLOEXEC)), "more", 4));
 	MUST(unlink("merged/new"));

@@ -21,14 +21,10 @@ static void set(const char *path, time_t seconds, long ns)
 void behave(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	own_mounts();
-	make_directory("lower");
-	make_directory("upper");
-	make_directory("inner");
-	make_directory("merged");
+	prepare_overlay();
 	make_file("lower/low");
 	set("lower/low", 1500000000, 0);
-	MUST(mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=inner"));
+	mount_overlay();
 	set("merged/low", 1000000000, 123456789);
 	set("merged/low", 1500000000, 0);
 	make_directory("origin");

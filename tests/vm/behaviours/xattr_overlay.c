@@ -8,20 +8,15 @@
  * expect 15 TargetFilename=$work/merged/low:user.third Contents=third */
 #include "behaviour.h"
 
-#include <sys/mount.h>
 #include <sys/xattr.h>
 
 void behave(int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	own_mounts();
-	make_directory("lower");
-	make_directory("upper");
-	make_directory("inner");
-	make_directory("merged");
+	prepare_overlay();
 	make_file("lower/low");
 	MUST(setxattr("lower/low", "user.first", "first", 5, 0));
-	MUST(mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=inner"));
+	mount_overlay();
 	MUST(setxattr("merged/low", "user.second", "second", 6, 0));
 	MUST(setxattr("merged/low", "user.third", "third", 5, 0));
 }
