@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* Files whose content matters: deleted ones that are kept, writes that wait for a word, executables that are written. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/text.h"
+#include "../help/clipboard.h"
+#include "content.h"
+#include "engine_parts.h"
+
+#define ARCHIVED_FILE_MAX (1u << 30) /* larger ones take longer than everything else can wait */
+
+/* --- deleted files that are kept */
+
+static int copy_into_archive(struct engine *g, int file, int store, const char *folder, const char *path,
+			     size_t length)
+{
+	char digest[DIGEST_TEXT], extension[17];
+	int r = hashes_copy(g->hashes, file, store, ARCHIVED_FILE_MAX, digest);
+
+	if (r < 0)
+		return r;
+	extension_of(path, length, extension);
+	return answered(g, ask_keep(g->start->ask, store, folder, digest, extension));
+}
+
+static int archive(struct engine *g, int file, const char *path, size_t length)
+{
+	const char *folder = ruleset_archive_directory(g->rules);
+	OWNED_FD store = -1;
+	struct stat st;
+
+	if (file < 0)
+		return -ENODATA;
+	if (fstat(file, &st) < 0)
+		return -errno;
+	if (st.st_size > ARCHIVED_FILE_MAX)
+		return -EFBIG;
+	if (!may_ask(g))
+		return -ETIMEDOUT;
+	store = answered(g, ask_store(g->start->ask, file, folder, (uint64_t)st.st_size));
+	return store < 0 ? store : copy_into_archive(g, file, store, folder, path, length);
+}
+
+static void tell_archived(struct engine *g, struct event *ev, int result)
+{
+	int index = event_field_index(ev->type, "Archived", 8);
+
+	ev->values[index].text = result == 0 ? "true" : "false";
+	ev->values[index].length = result == 0 ? 4 : 5;
+	/* Too large, or not at hand: that is no trouble, and the event says what became of it. */
+	if (result < 0 && result != -ENODATA && result != -EFBIG) {
+		g->archive_failures++;
+		g->archive_error = -result;
+	}
+}
+
+/* A file that has other names may be deleted again; it may be already, when the record of that is on its way. (The
+ * number of names is the one before on full kernels: there a deleted file is held until it is swept.) */
+static void let_go(struct engine *g, int file, const struct ks_file_id *id)
+{
+	if (file < 0)
+		return;
+	if (id->nlink > 0)
+		pins_put_take(file, id, g->now_ns);
+	else
+		close(file);
+}
+
+/* The record of a deletion as event 23. file: what was deleted, taken over; -1: not at hand. False: no rule of that
+ * event wants it. */
+bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file)
+{
+	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_DELETE *rec = (void *)room;
+	struct arena *arena = &g->arenas[0];
+	struct event ev;
+	bool kept;
+
+	_Static_assert(sizeof(*rec) == sizeof(*deleted), "the one is made of the other");
+	memcpy(room, deleted, deleted->hdr.size);
+	rec->hdr.type = KS_FILE_DELETE;
+	g->tally.made[KS_FILE_DELETE]++;
+	arena_reset(arena);
+	enrich_content(g->enrich, &rec->hdr, file, arena, &ev);
+	kept = is_kept(g, &ev);
+	if (kept) {
+		tell_archived(g, &ev, archive(g, file, (const char *)rec + rec->TargetFilename.off,
+					      rec->TargetFilename.len));
+		log_kept(g, &ev, arena);
+	}
+	let_go(g, file, &rec->file);
+	return kept;
+}
+
+/* --- clipboards */
+
+/* It lies in memory only: where the log is, there it is archived. */
+static int archive_text(struct engine *g, int text)
+{
+	static const char name[] = "x.clip";
+	const char *folder = ruleset_archive_directory(g->rules);
+	OWNED_FD store = -1;
+
+	if (!may_ask(g))
+		return -ETIMEDOUT;
+	store = answered(g, ask_store(g->start->ask, g->start->log, folder, CLIPBOARD_TEXT_MAX));
+	return store < 0 ? store : copy_into_archive(g, text, store, folder, name, strlen(name));
+}
+
+/* The number of the process is what the X server says. It is believed only of a process of the user whose server it is. */
+void take_clipboard(void *context, const struct body_clipboard *said, int text)
+{
+	struct engine *g = context;
+	struct arena *arena = &g->arenas[0];
+	struct ks_rec_CLIPBOARD rec = {
+		.hdr = { .type = KS_CLIPBOARD, .size = sizeof(rec), .time_ns = g->now_ns },
+		.Session = said->display,
+	};
+	int seals = fcntl(text, F_GET_SEALS);
+	struct event ev;
+
+	if (!g->wants[KS_CLIPBOARD] || seals < 0 || !(seals & F_SEAL_WRITE))
+		return;
+	if (!said->tgid || !enrich_who(g->enrich, said->tgid, clock_ns(CLOCK_REALTIME), &rec.hdr.who) ||
+	    rec.hdr.who.uid != said->uid)
+		rec.hdr.who = (struct ks_who){ .uid = said->uid };
+	g->tally.made[KS_CLIPBOARD]++;
+	arena_reset(arena);
+	if (!enrich_content(g->enrich, &rec.hdr, text, arena, &ev) || !is_kept(g, &ev))
+		return;
+	tell_archived(g, &ev, archive_text(g, text));
+	log_kept(g, &ev, arena);
+}
+
+/* --- what waits for a word of ours */
+
+static bool may_concern(struct engine *g, unsigned id, const char *path, size_t n)
+{
+	static char text[4 * KS_PATH_MAX];
+
+	return ruleset_could_keep(g->rules, event_type_by_id(id), "TargetFilename", text,
+				  text_from_bytes(path, n, text, sizeof(text), NULL));
+}
+
+static int open_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
+{
+	if (file_can_hang(&rec->file) || !may_ask(g))
+		return -1;
+	return answered(g, ask_file(g->start->ask, &rec->hdr.who, &rec->file, record_text(&rec->hdr, rec->path),
+				    rec->path.len));
+}
+
+/* Would a rule have this file saved from being overwritten? All fields are as the event will have them. */
+static uint32_t judge_write(struct engine *g, const struct ks_rec_FILE_HELD *held, int file)
+{
+	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_BLOCK_SHREDDING *rec = (void *)room;
+	struct arena *arena = &g->arenas[1];
+	const char *name;
+	struct event ev;
+
+	*rec = (struct ks_rec_FILE_BLOCK_SHREDDING){
+		.hdr = held->hdr,
+		.TargetFilename = { sizeof(*rec), held->path.len },
+		.file = held->file,
+	};
+	rec->hdr.type = KS_FILE_BLOCK_SHREDDING;
+	rec->hdr.size = (uint32_t)sizeof(*rec) + held->path.len;
+	memcpy(rec + 1, record_text(&held->hdr, held->path), held->path.len);
+	arena_reset(arena);
+	enrich_content(g->enrich, &rec->hdr, file, arena, &ev);
+	return ruleset_keeps(g->rules, &ev, &name) ? KS_VERDICT_DENY : KS_VERDICT_GO;
+}
+
+/* A process waits: first whether this can concern any rule, then the file, which is held until the record of what
+ * came of it is here. */
+void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
+{
+	unsigned id = rec->what == KS_HELD_WRITE ? 28 : 23;
+	uint32_t verdict = KS_VERDICT_GO;
+
+	if (may_concern(g, id, record_text(&rec->hdr, rec->path), rec->path.len)) {
+		int file = open_held(g, rec);
+
+		if (rec->what == KS_HELD_WRITE)
+			verdict = judge_write(g, rec, file);
+		if (file >= 0)
+			pins_put_take(file, &rec->file, g->now_ns);
+	}
+	__atomic_store_n(&g->verdicts[rec->ticket % KS_VERDICTS], rec->ticket << 2 | verdict, __ATOMIC_RELEASE);
+}
+
+void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec)
+{
+	struct arena *arena = &g->arenas[g->depth];
+	OWNED_FD file = pins_take(&rec->file);
+	struct event ev;
+
+	arena_reset(arena);
+	if (enrich_content(g->enrich, &rec->hdr, file, arena, &ev))
+		judge(g, &ev, arena);
+}
+
+/* --- what was written */
+
+/* What the engine knows of an executable that was written, besides the file itself. */
+struct found {
+	struct ks_who who;
+	uint64_t time_ns;
+	char path[KS_PATH_MAX];
+	uint32_t length;
+	bool deleted;
+};
+
+/* An event that is made here is counted here. True: the rules keep it, and *ev is ready to be logged. */
+static bool make_event(struct engine *g, uint16_t type, const struct written *w, const struct found *f,
+		       struct event *ev)
+{
+	static uint8_t room[CONTENT_RECORD_MAX] __attribute__((aligned(8)));
+	const struct ks_hdr *rec = written_record(type, w, &f->who, f->time_ns, f->path, f->length, room);
+
+	g->tally.made[type]++;
+	arena_reset(&g->arenas[0]);
+	return enrich_content(g->enrich, rec, w->file, &g->arenas[0], ev) && is_kept(g, ev);
+}
+
+/* A file that we remove is deleted too: a rule may want it archived. */
+static void keep_blocked(struct engine *g, const struct written *w, const struct found *f)
+{
+	static uint8_t room[sizeof(struct ks_rec_FILE_DELETE_DETECTED) + KS_PATH_MAX] __attribute__((aligned(8)));
+	struct ks_rec_FILE_DELETE_DETECTED *rec = (void *)room;
+
+	*rec = (struct ks_rec_FILE_DELETE_DETECTED){
+		.hdr = { .type = KS_FILE_DELETE_DETECTED, .size = (uint32_t)sizeof(*rec) + f->length,
+			 .time_ns = f->time_ns, .who = f->who },
+		.TargetFilename = { sizeof(*rec), (uint16_t)f->length },
+		.how = KS_HOW_UNLINK,
+		.file = w->id,
+	};
+	memcpy(rec + 1, f->path, f->length);
+	take_deleted(g, rec, fcntl(w->file, F_DUPFD_CLOEXEC, 0));
+}
+
+static void block(struct engine *g, const struct written *w, const struct found *f)
+{
+	struct event ev;
+	int r;
+
+	if (!make_event(g, KS_FILE_BLOCK_EXE, w, f, &ev))
+		return;
+	r = may_ask(g) ? answered(g, ask_block(g->start->ask, w->file, f->who.tgid, f->who.start_ns)) :
+			 -ETIMEDOUT;
+	if (r < 0 && !f->deleted) {
+		g->block_failures++;
+		g->block_error = -r;
+	}
+	log_kept(g, &ev, &g->arenas[0]);
+	if (r == 0 && g->wants[KS_FILE_DELETE])
+		keep_blocked(g, w, f);
+}
+
+/* A monitor that does not answer costs the name, not the event. */
+static void find_out(struct engine *g, const struct written *w, struct found *f)
+{
+	/* Whoever wrote it was introduced before, on the ring of processes. */
+	catch_up(g);
+	enrich_who(g->enrich, w->tgid, w->changed_utc_ns, &f->who);
+	f->time_ns = clock_ns(CLOCK_BOOTTIME);
+	f->length = 0;
+	f->deleted = false;
+	if (may_ask(g) && answered(g, ask_path(g->start->ask, w->file, f->path, &f->length, &f->deleted)) < 0)
+		f->length = 0;
+}
+
+static void take_written(struct engine *g, const struct written *w)
+{
+	static struct found f;
+	struct event ev;
+	bool executable = w->kind != NOT_EXECUTABLE &&
+			  (g->wants[KS_FILE_EXE_DETECTED] || g->wants[KS_FILE_BLOCK_EXE]) &&
+			  written_is_news(w, g->write_since_utc_ns);
+
+	if (!executable && !g->wants[KS_FILE_DELETE])
+		return;
+	find_out(g, w, &f);
+	if (executable && g->wants[KS_FILE_EXE_DETECTED] && make_event(g, KS_FILE_EXE_DETECTED, w, &f, &ev))
+		log_kept(g, &ev, &g->arenas[0]);
+	if (executable && g->wants[KS_FILE_BLOCK_EXE])
+		block(g, w, &f);
+	if (g->wants[KS_FILE_DELETE] && may_concern(g, 23, f.path, f.length)) {
+		int copy = fcntl(w->file, F_DUPFD_CLOEXEC, 0);
+
+		if (copy >= 0)
+			pins_put_take(copy, &w->id, g->now_ns);
+	}
+}
+
+void drain_written(struct engine *g, unsigned max)
+{
+	struct written w;
+	int r;
+
+	while (max-- > 0 && g->write_watch.watch >= 0 && (r = written_next(&g->write_watch, &w)) != 0) {
+		if (r == -EOVERFLOW)
+			g->write_overflows++;
+		if (r < 0)
+			continue;
+		if (w.tgid != (uint32_t)getpid())
+			take_written(g, &w);
+		close(w.file);
+	}
+}
