@@ -440,6 +440,7 @@ def a_file_system_that_turned_read_only_is_left_for_one_that_takes_its_place(fol
         konseki = Run(folder, '--seal', log=disk.place + '/log.evtx')
         expected = execute(marked, 20)
         eventually(lambda: konseki.log.executed(marked) == expected, 'the events')
+        time.sleep(2)  # what is in the file is on the disk a second later, and only that will be found
         with open(f'/sys/fs/ext4/{disk.device()}/trigger_fs_error', 'w', encoding='ascii') as f:
             f.write('test')
         eventually(lambda: konseki.said('cannot be written: Read-only'), 'that it is noticed')
