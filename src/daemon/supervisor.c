@@ -25,10 +25,12 @@
 /* A process that says nothing for this long although it should is ended and started again. A disk may
  * stall for many seconds, and the rings hold out meanwhile. */
 #define SILENCE_MAX_MS 30000
+/* A monitor says nothing while the kernel checks its programs, which has taken 44 s on a slow machine. */
+#define LOADING_MAX_MS 120000
 
 /* When stopping: the engine drains the rings and syncs the log. */
 #define ENGINE_STOP_MS  60000
-#define MONITOR_STOP_MS 10000
+#define MONITOR_STOP_MS 20000
 
 /* More deaths than this within the span: restarting does not mend it. */
 #define DEATHS_MAX     8u
@@ -71,7 +73,8 @@ struct supervisor {
 	bool engine_ready;   /* this engine has rules in force */
 	bool ever_ready;
 	bool stopping;
-	uint64_t pulse_ms;   /* the monitor's latest */
+	uint64_t pulse_ms;   /* the monitor's latest, or its start */
+	bool monitor_loads;  /* it has not said anything yet */
 	uint32_t engine_silent_ms;
 	uint64_t kill_ms;    /* stopping: then the rest is killed */
 	uint64_t reason_until_ms;
@@ -217,6 +220,7 @@ static void start_monitor(struct supervisor *v)
 	}
 	v->monitor.pid = pid;
 	v->pulse_ms = now_ms();
+	v->monitor_loads = true;
 	v->engine_silent_ms = 0;
 	v->from_monitor = (struct receiver){ .from = PARTY_MONITOR,
 					     .state = v->ever_ready ? WATCHING : STARTING };
@@ -519,6 +523,7 @@ static void take_message(struct supervisor *v, struct message *m)
 		break;
 	case REPORT_PULSE:
 		v->pulse_ms = now_ms();
+		v->monitor_loads = false;
 		v->engine_silent_ms = m->body.pulse.engine_silent_ms;
 		break;
 	case REPORT_FAILED:
@@ -597,13 +602,13 @@ static void see_them_stop(struct supervisor *v, uint64_t now)
 
 static void watch_over(struct supervisor *v)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), silence_max_ms = v->monitor_loads ? LOADING_MAX_MS : SILENCE_MAX_MS;
 
 	if (v->stopping) {
 		see_them_stop(v, now);
 		return;
 	}
-	if (v->monitor.pid && now - v->pulse_ms >= SILENCE_MAX_MS && v->fd_count) {
+	if (v->monitor.pid && now - v->pulse_ms >= silence_max_ms && v->fd_count) {
 		kill_child(&v->monitor, "does not answer");
 		v->pulse_ms = now;
 	} else if (v->engine.pid && v->engine_silent_ms >= SILENCE_MAX_MS) {
