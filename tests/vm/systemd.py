@@ -84,7 +84,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix='konseki-systemd.', dir='/var/tmp') as scratch:
         disk = os.path.join(scratch, 'disk')
         image(disk, scratch, os.path.join(HERE, 'systemd-guest.sh'))
-        outcome = vm.boot(vm.kernel("6.1"), vm.Guest(init=vm.SWITCH_ROOT), seconds=400, system=disk)
+        outcome = vm.boot(vm.kernel("6.1"), vm.Guest(init=vm.SWITCH_ROOT), seconds=400, system=disk,
+                          append='loglevel=6 softlockup_all_cpu_backtrace=1')
     print(outcome.text('guest.txt'), end='')
     if outcome.status != 0 or '\nnot ok' in outcome.text('guest.txt'):
         for line in (outcome.text('errors.txt') + outcome.text('journal.txt')[-20000:]
