@@ -17,6 +17,7 @@
 #include "../../src/evtx/reader.h"
 #include "../../src/log/log.h"
 #include "../../src/log/verify.h"
+#include "../known_text.h"
 
 #define SIZE_MAX_LOG (1u << 20)
 #define NOTE_SIZE    512
@@ -33,18 +34,6 @@ static uint64_t random_below(uint64_t n)
 	state ^= state >> 7;
 	state ^= state << 17;
 	return (state >> 11) % n;
-}
-
-/* Its text follows from its id, so that an altered record shows. */
-static uint32_t known_text(uint64_t id, char *text)
-{
-	uint32_t length = (uint32_t)(id * 2654435761u >> 7) % 2000;
-	uint32_t n = (uint32_t)sprintf(text, "%llu:", (unsigned long long)id);
-
-	for (; n < length; n++)
-		text[n] = (char)('a' + (id + n) % 26);
-	text[n] = 0;
-	return n;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------- */

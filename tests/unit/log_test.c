@@ -22,6 +22,7 @@
 #include "../../src/base/le.h"
 #include "../../src/evtx/reader.h"
 #include "../../src/log/log.h"
+#include "../known_text.h"
 
 #define SLOTS(n)      (EVTX_FILE_HEADER_SIZE + (uint64_t)(n) * EVTX_CHUNK_SIZE)
 #define FILE_ROOM     (SLOTS(64))
@@ -36,17 +37,6 @@ struct known_event {
 	struct event event;
 	char text[2100];
 };
-
-static uint32_t known_text(uint64_t id, char *text)
-{
-	uint32_t length = (uint32_t)(id * 2654435761u >> 7) % 2000;
-	uint32_t n = (uint32_t)sprintf(text, "%llu:", (unsigned long long)id);
-
-	for (; n < length; n++)
-		text[n] = (char)('a' + (id + n) % 26);
-	text[n] = 0;
-	return n;
-}
 
 static const struct event *known_event(struct known_event *k, uint64_t id)
 {

@@ -23,6 +23,7 @@
 #include "../../src/evtx/reader.h"
 #include "../../src/log/log.h"
 #include "../../src/log/verify.h"
+#include "../known_text.h"
 
 #define SLOTS(n) (EVTX_FILE_HEADER_SIZE + (uint64_t)(n) * EVTX_CHUNK_SIZE)
 
@@ -193,18 +194,6 @@ static void close_log(struct log *l)
 	if (log_close(l, &e) < 0)
 		fail_msg("close: %s", e.text);
 	log_free(l);
-}
-
-/* Its text follows from its id, so that an altered record shows. */
-static uint32_t known_text(uint64_t id, char *text)
-{
-	uint32_t length = (uint32_t)(id * 2654435761u >> 7) % 2000;
-	uint32_t n = (uint32_t)sprintf(text, "%llu:", (unsigned long long)id);
-
-	for (; n < length; n++)
-		text[n] = (char)('a' + (id + n) % 26);
-	text[n] = 0;
-	return n;
 }
 
 static void append(struct log *l, unsigned count)
