@@ -102,7 +102,7 @@ void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hearer *to, const struct message *answer,
 			   uint64_t now_ns)
 {
-	const struct body_clipboard *said = &answer->body.clipboard;
+	const struct body_clipboard *said;
 	bool other;
 
 	if (!answer || answer->head.code < 0) {
@@ -110,6 +110,7 @@ static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hear
 		lane->rest_ns = now_ns + CLIPBOARD_REST_S * SECOND_NS;
 		return;
 	}
+	said = &answer->body.clipboard;
 	/* Another server has come before this one: how it was left is not known. */
 	other = lane->known && (said->uid != lane->uid || said->display != lane->display);
 	lane->known = 1;
