@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the engine's files share; nobody else includes this. */
 #pragma once
-#include <time.h>
-
+#include "../base/clock.h"
 #include "../collect/exec_watch.h"
 #include "../collect/ring.h"
 #include "../enrich/dns.h"
@@ -79,14 +78,6 @@ struct engine {
 	char config_name[256];
 	char config_hash[HASH_TEXT_MAX];
 };
-
-static inline uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
 
 /* engine.c: records, and events on their way through the rules into the log. */
 void drain(struct engine *g, unsigned max);

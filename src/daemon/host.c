@@ -12,19 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/own.h"
 #include "files.h"
 #include "paths.h"
 
 #define SECOND_NS 1000000000u
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
 
 uint64_t now_utc_ns(void)
 {

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/le.h"
 #include "log_internal.h"
 #include "seal_key.h"
@@ -14,14 +15,6 @@
 #define GROWTH_SLOTS   16u /* 1 MiB, as Windows does */
 #define SLOTS_MAX      ((uint32_t)((UINT32_MAX - EVTX_FILE_HEADER_SIZE) / EVTX_CHUNK_SIZE))
 #define SYNC_EVERY_NS  1000000000u
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 int log_write_header(struct log *l)
 {

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../evtx/format.h"
 #include "file.h"
 #include "seal_key.h"
@@ -46,14 +47,6 @@ struct seal {
 	bool unkept;         /* written, but not known to be on the disk with the key behind it */
 	bool sync_failed;    /* the latest one; all must be written again */
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static int sync_fd(int fd)
 {
