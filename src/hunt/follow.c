@@ -2,11 +2,13 @@
 /* Following a log that is being written to. What is remembered is the id of the next record and the slot
  * where it is expected; the writer goes from slot to slot and from the last one back to the first, and
  * says nothing to us, so we look (docs/formats/evtx.md, "Following"). */
-#include "view.h"
+#include "follow.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+
+#include "view.h"
 
 /* The writer flushes every 50 to 100 ms; looking more often shows nothing earlier. */
 #define LOOK_EVERY_MS 50
@@ -16,47 +18,45 @@
 #define PATIENCE 20
 
 struct follower {
-	struct logfile *log;
-	struct evtx_reader *reader;
-	const struct view *view;
-	uint64_t next; /* id of the record to be shown next */
+	struct logfile *log;        /* borrowed */
+	struct evtx_reader *reader; /* owned */
+	uint64_t next; /* id of the record to be read next */
 	uint64_t slot;
 	bool placed; /* slot holds a chunk that next belongs to, or the one behind which it will come */
 	unsigned unreadable; /* looks in a row at a header that cannot be read */
 	uint64_t sought_at;  /* last_chunk of the file header when the list was looked through last */
+	bool in_chunk;       /* the reader has records left of this chunk, */
+	uint64_t chunk_last; /* whose last id this is */
 };
 
-static void give(const struct view *v, struct evtx_reader *r, const struct evtx_record *rec)
-{
-	if (v->take)
-		v->take(v->self, r, rec);
-	else
-		render(v->form, v->colour, r, rec, v->to);
-}
-
-/* Shows the records of the chunk from next on. False: not now. */
-static bool show_chunk(struct follower *f)
+/* Sets the reader on the chunk with the next record. False: not now. */
+static bool open_chunk(struct follower *f)
 {
 	struct evtx_chunk_header h;
-	struct evtx_record rec;
 	struct err e = { 0 };
 
 	/* Between the look and this the writer may have put another chunk here: the next look will tell. */
 	if (logfile_read(f->log, f->slot, f->reader, &e) < 0 || logfile_read_header(f->log, &h) < 0 ||
 	    h.first_id > f->next)
 		return false;
-	while (logfile_scan(f->log, f->reader, &rec)) {
-		if (rec.header_id < f->next)
+	f->chunk_last = h.last_id;
+	return f->in_chunk = true;
+}
+
+/* The next record of this chunk; false: it has no more. */
+static bool next_in_chunk(struct follower *f, struct evtx_record *rec)
+{
+	while (logfile_scan(f->log, f->reader, rec)) {
+		if (rec->header_id < f->next)
 			continue;
-		f->next = rec.header_id + 1;
-		if (filter_passes(f->view->filter, f->reader, &rec) && logfile_fill(f->log, f->reader, &rec))
-			give(f->view, f->reader, &rec);
+		f->next = rec->header_id + 1;
+		return true;
 	}
 	logfile_end_chunk(f->log, f->reader);
 	/* What cannot be read was told: not to be tried again and again. */
-	if (f->next <= h.last_id)
-		f->next = h.last_id + 1;
-	return true;
+	if (f->next <= f->chunk_last)
+		f->next = f->chunk_last + 1;
+	return f->in_chunk = false;
 }
 
 /* Does this slot hold the chunk that begins with the next record? */
@@ -128,7 +128,7 @@ static bool overtaken(struct follower *f)
 	return true;
 }
 
-/* One look. True: something was shown or found, look again at once. */
+/* One look. True: a chunk was opened or found, go on at once. */
 static bool look(struct follower *f)
 {
 	struct evtx_chunk_header h;
@@ -143,8 +143,60 @@ static bool look(struct follower *f)
 		return seek(f);
 	f->unreadable = 0;
 	if (f->next <= h.last_id)
-		return show_chunk(f);
+		return open_chunk(f);
 	return step_on(f) || (overtaken(f) && seek(f));
+}
+
+int follower_new(struct logfile *l, uint64_t after, struct follower **ret, struct err *e)
+{
+	struct follower *f = calloc(1, sizeof(*f));
+	int r = f ? evtx_reader_new(&f->reader, e) : err_set(e, ENOMEM, "following the log");
+
+	if (r < 0) {
+		follower_free(f);
+		return r;
+	}
+	f->log = l;
+	f->next = after + 1;
+	f->sought_at = UINT64_MAX;
+	*ret = f;
+	return 0;
+}
+
+void follower_free(struct follower *f)
+{
+	if (f)
+		evtx_reader_free(f->reader);
+	free(f);
+}
+
+bool follower_next(struct follower *f, struct evtx_record *rec)
+{
+	do {
+		if (f->in_chunk && next_in_chunk(f, rec))
+			return true;
+	} while (look(f));
+	return false;
+}
+
+struct evtx_reader *follower_reader(const struct follower *f)
+{
+	return f->reader;
+}
+
+bool follower_in_chunk(const struct follower *f)
+{
+	return f->in_chunk && f->next <= f->chunk_last;
+}
+
+/* --- showing what comes */
+
+static void give(const struct view *v, struct evtx_reader *r, const struct evtx_record *rec)
+{
+	if (v->take)
+		v->take(v->self, r, rec);
+	else
+		render(v->form, v->colour, r, rec, v->to);
 }
 
 static bool wait_or_told_to_stop(int until)
@@ -155,32 +207,32 @@ static bool wait_or_told_to_stop(int until)
 	return n > 0 && p.revents;
 }
 
-static int flushed(const struct follower *f, struct err *e)
+/* All that has come. 1: that is enough; 0; -errno. */
+static int give_all(struct follower *f, const struct view *v, struct err *e)
 {
-	if (fflush(f->view->to) == 0 && !ferror(f->view->to))
-		return 0;
-	return err_set(e, errno ? errno : EIO, "writing");
+	struct evtx_record rec;
+
+	while (follower_next(f, &rec)) {
+		if (!filter_passes(v->filter, f->reader, &rec) || !logfile_fill(f->log, f->reader, &rec))
+			continue;
+		give(v, f->reader, &rec);
+		if (v->enough && v->enough(v->self))
+			return 1;
+		if (ferror(v->to))
+			break;
+	}
+	return fflush(v->to) == 0 && !ferror(v->to) ? 0 : err_set(e, errno ? errno : EIO, "writing");
 }
 
 int view_follow(struct logfile *l, uint64_t after, const struct view *v, int until, struct err *e)
 {
-	OWNED(evtx_reader) reader = NULL;
-	struct follower f = { .log = l, .view = v, .next = after + 1, .sought_at = UINT64_MAX };
+	OWNED(follower) f = NULL;
 	bool stop = false;
-	int r = evtx_reader_new(&reader, e);
+	int r = follower_new(l, after, &f, e);
 
-	if (r < 0)
-		return r;
-	f.reader = reader;
-	while (!stop) {
+	while (r == 0 && !stop) {
 		stop = wait_or_told_to_stop(until);
-		while (look(&f)) {
-			r = flushed(&f, e);
-			if (r < 0)
-				return r;
-			if (v->enough && v->enough(v->self))
-				return 0;
-		}
+		r = give_all(f, v, e);
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
