@@ -23,6 +23,7 @@ int open_log(struct engine *g, struct err *e)
 		.size_max = s->log_size_max,
 		.keeps_all = s->log_archives,
 		.next_id = g->tally.next_id,
+		.generation = g->log ? log_generation(g->log) : 0,
 		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
 		.seal = { s->seal >= 0, copy_fd(s->seal), copy_fd(s->seal_key),
 			  (uint32_t)(s->boot_epoch_ns / SECOND_NS) },

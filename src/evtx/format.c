@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <zlib.h>
 
 #include "binxml.h"
@@ -41,6 +42,19 @@ enum { /* offsets in the chunk header */
 uint32_t evtx_crc(uint32_t crc, const void *bytes, size_t n)
 {
 	return (uint32_t)crc32_z(crc, bytes, n);
+}
+
+static const char generation_mark[8] = "KSGEN1";
+
+void evtx_generation_write(uint64_t generation, uint8_t out[EVTX_GENERATION_SIZE])
+{
+	memcpy(out, generation_mark, sizeof(generation_mark));
+	le64_put(out + 8, generation);
+}
+
+uint64_t evtx_generation_read(const uint8_t in[EVTX_GENERATION_SIZE])
+{
+	return memcmp(in, generation_mark, sizeof(generation_mark)) == 0 ? le64_get(in + 8) : 0;
 }
 
 void evtx_file_header_write(const struct evtx_file_header *h, uint8_t out[128])

@@ -23,6 +23,13 @@ static inline uint64_t evtx_utc_ns(uint64_t filetime)
 	return (filetime - EVTX_FILETIME_1970) * 100;
 }
 
+/* In the unused rest of the file header's block, where no other program looks: the generation of a log of ours, a number
+ * that stands for one sequence of record ids. Another one begins when ids begin anew. */
+#define EVTX_GENERATION_AT   4080u
+#define EVTX_GENERATION_SIZE 16u
+void evtx_generation_write(uint64_t generation, uint8_t out[EVTX_GENERATION_SIZE]);
+uint64_t evtx_generation_read(const uint8_t in[EVTX_GENERATION_SIZE]); /* 0: none stands there */
+
 #define EVTX_FILE_DIRTY 1u
 #define EVTX_FILE_FULL  2u
 

@@ -211,6 +211,13 @@ int logfile_header(const struct logfile *l, struct evtx_file_header *h)
 	return all_zero(head, sizeof(head)) ? -ENODATA : evtx_file_header_read(head, h);
 }
 
+uint64_t logfile_generation(const struct logfile *l)
+{
+	uint8_t mark[EVTX_GENERATION_SIZE] = { 0 };
+
+	return read_at(l->fd, mark, sizeof(mark), EVTX_GENERATION_AT) < 0 ? 0 : evtx_generation_read(mark);
+}
+
 int logfile_refresh(struct logfile *l, struct err *e)
 {
 	struct evtx_file_header h = { 0 };

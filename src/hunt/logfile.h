@@ -47,6 +47,9 @@ int logfile_peek(const struct logfile *l, uint64_t slot, struct evtx_chunk_heade
 /* As evtx_file_header_read(), or -errno of reading; -ENODATA when nothing was written yet. */
 int logfile_header(const struct logfile *l, struct evtx_file_header *h);
 
+/* Which sequence of record ids it is (log_generation()); 0: the file does not say. */
+uint64_t logfile_generation(const struct logfile *l);
+
 /* Reads the chunk in this slot and sets the reader on it. A log that is being written to may show half of a
  * change: then it is read again until it is whole. 0; -ENODATA, -EBADMSG as evtx_reader_begin(); -errno. The
  * bytes are the log file's until the next read. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -413,6 +414,23 @@ int log_resize(struct log *l, uint64_t size_max, struct err *e)
 	return set_sizes(l, size_max, e);
 }
 
+/* That of the file, or else the one that goes on, or a new one. */
+static int settle_generation(struct log *l, uint64_t going_on)
+{
+	uint8_t mark[EVTX_GENERATION_SIZE];
+	int r = file_read(l->fd, mark, sizeof(mark), EVTX_GENERATION_AT);
+
+	l->generation = r == 0 ? evtx_generation_read(mark) : 0;
+	if (l->generation)
+		return 0;
+	l->generation = going_on;
+	while (!l->generation)
+		if (getrandom(&l->generation, sizeof(l->generation), 0) != sizeof(l->generation))
+			return -EIO;
+	evtx_generation_write(l->generation, mark);
+	return file_write(l->fd, mark, sizeof(mark), EVTX_GENERATION_AT);
+}
+
 int log_open_take(int fd, const struct log_options *o, struct log **ret, struct err *e)
 {
 	OWNED_FD owned_fd = fd, owned_seal = o->seal.on ? o->seal.fd : -1;
@@ -436,7 +454,9 @@ int log_open_take(int fd, const struct log_options *o, struct log **ret, struct 
 
 	if (o->next_id > l->next_id)
 		l->next_id = l->header.next_record_id = o->next_id;
-	r = log_write_header(l);
+	r = settle_generation(l, o->generation);
+	if (r == 0)
+		r = log_write_header(l);
 	if (r == 0)
 		r = sync_file(l);
 	if (r == 0 && l->seal) {
@@ -500,6 +520,11 @@ void log_state_get(const struct log *l, struct log_state *s)
 uint64_t log_synced_id(const struct log *l)
 {
 	return l->synced_id;
+}
+
+uint64_t log_generation(const struct log *l)
+{
+	return l->generation;
 }
 
 uint64_t log_next_id(const struct log *l)

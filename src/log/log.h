@@ -15,6 +15,7 @@ struct log_options {
 	uint64_t size_max; /* bytes: header and whole chunks; at least LOG_SIZE_MIN, below 4 GiB */
 	bool keeps_all; /* past size_max the file grows on, until the owner gives another one, rather than overwrite */
 	uint64_t next_id; /* the next record gets at least this id; 0: as the file says */
+	uint64_t generation; /* of a file without one; 0: a new one */
 	struct evtx_identity who;
 	bool check_all; /* after a crash, verify every chunk and not only the newest */
 	struct log_seal { /* docs/formats/seal.md */
@@ -70,6 +71,7 @@ int log_file_check(struct log *l);
 bool log_is_nearly_full(const struct log *l);
 
 uint64_t log_next_id(const struct log *l);
+uint64_t log_generation(const struct log *l); /* as in the file: record ids are used once in it */
 uint64_t log_synced_id(const struct log *l); /* last record that is surely on the disk; 0: none yet */
 void log_state_get(const struct log *l, struct log_state *s);
 bool log_disk_full(const struct log *l); /* the same as in the state, without reading the file */

@@ -34,6 +34,7 @@ struct log {
 	uint64_t synced_id;   /* last record that is surely on the disk */
 	bool sync_failed;     /* the latest one; what was to be synced must be written again */
 	uint64_t next_id;
+	uint64_t generation;
 	uint64_t newest_utc_ns;
 	struct timespec written; /* the file's time after our latest write, */
 	off_t written_size;      /* and its size */

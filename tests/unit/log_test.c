@@ -228,6 +228,33 @@ static void ids_go_on_after_reopening(void **state)
 	assert_kept(1, 50);
 }
 
+static void a_generation_lasts_as_long_as_its_ids_go_on(void **state)
+{
+	const struct log_options other = { .size_max = SLOTS(4), .who = { "host01", 700, 701, 0 }, .next_id = 41 };
+	struct log_options on = other;
+	struct log *l = open_log(SLOTS(4), false);
+	const uint64_t generation = log_generation(l);
+
+	(void)state;
+	assert_true(generation);
+	append(l, 40);
+	close_log(l);
+	l = open_log(SLOTS(4), false);
+	assert_int_equal(log_generation(l), generation);
+	close_log(l);
+
+	/* A file that goes on where another one ended, and one that does not. */
+	on.generation = generation;
+	unlink(path);
+	assert_int_equal(log_open_take(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), &on, &l, NULL), 0);
+	assert_int_equal(log_generation(l), generation);
+	close_log(l);
+	unlink(path);
+	assert_int_equal(log_open_take(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), &other, &l, NULL), 0);
+	assert_int_not_equal(log_generation(l), generation);
+	close_log(l);
+}
+
 static void opening_and_closing_alone_changes_nothing(void **state)
 {
 	uint8_t *before = malloc(FILE_ROOM);
@@ -931,6 +958,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_closed_log_is_clean_and_says_exactly_what_it_holds),
 		TEST(ids_go_on_after_reopening),
+		TEST(a_generation_lasts_as_long_as_its_ids_go_on),
 		TEST(opening_and_closing_alone_changes_nothing),
 		TEST(what_is_flushed_is_in_the_file_while_the_log_is_open),
 		TEST(a_ring_holds_the_newest_chunks_at_every_moment),
