@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A folder includes only what stands in an earlier group (or itself).
 GROUPS = [['schema', 'base'], ['event'], ['rules', 'evtx', 'enrich'], ['collect', 'log', 'hunt', 'help'],
-          ['daemon'], ['cli']]
+          ['forward'], ['daemon'], ['cli']]
 LEVEL = {folder: level for level, group in enumerate(GROUPS) for folder in group}
 # Inside a group only these look at each other; the reason stands beside each.
 SIDEWAYS = {('enrich', 'rules'),   # HASH_* flags: which digests the rules ask for
