@@ -115,14 +115,12 @@ static void take_snapshot(struct engine *g)
 
 /* --- one event */
 
-/* What may be the last that is seen of this machine goes to the disk at once, not within a second: the state of the
- * service, its rules, errors, kernel modules, BPF programs; and what is done to one of our processes. */
 static const struct {
 	unsigned id;
-	const char *victim; /* field with a process number; NULL: whoever it is */
+	const char *victim; /* "": whoever it is */
 } critical[] = {
-	{ 4, NULL }, { 6, NULL }, { 16, NULL }, { 100, NULL }, { 255, NULL },
-	{ 5, "ProcessId" }, { 8, "TargetProcessId" }, { 10, "TargetProcessId" },
+#define CRITICAL(id, victim) { id, victim },
+#include "../../schema/critical.def"
 };
 
 static bool is_ours(const struct engine *g, const struct event *ev, const char *field)
@@ -136,7 +134,7 @@ static bool is_critical(const struct engine *g, const struct event *ev)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(critical); i++)
 		if (ev->type->id == critical[i].id)
-			return !critical[i].victim || is_ours(g, ev, critical[i].victim);
+			return !*critical[i].victim || is_ours(g, ev, critical[i].victim);
 	return false;
 }
 

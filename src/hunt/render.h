@@ -28,6 +28,8 @@ void render_full(const struct evtx_record *rec, FILE *to);
 /* max: of the line in bytes; the longest values are cut for it, marked with "...". 0: as long as it is. */
 void render_syslog(const struct evtx_record *rec, size_t max, FILE *to);
 void render_json(const struct evtx_record *rec, FILE *to);
+/* The same with members of the caller's before those of the record: "\"Name\":value,". */
+void render_json_after(const char *members, const struct evtx_record *rec, FILE *to);
 void render_debug(const struct evtx_record *rec, bool verbose, FILE *to);
 
 /* Was it written by Sysmon, on Windows or here? Then its type; else NULL. */

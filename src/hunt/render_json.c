@@ -205,11 +205,17 @@ static void put_system(struct line *l, const struct evtx_record *rec)
 
 void render_json(const struct evtx_record *rec, FILE *to)
 {
+	render_json_after("", rec, to);
+}
+
+void render_json_after(const char *members, const struct evtx_record *rec, FILE *to)
+{
 	struct line l;
 
 	l.to = to;
 	l.n = 0;
 	put_char(&l, '{');
+	put_text(&l, members);
 	put_system(&l, rec);
 	put_char(&l, ',');
 	put_data(&l, rec);
