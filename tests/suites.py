@@ -43,6 +43,8 @@ SUITES = [
     ('trouble', tap(PYTHON, 'tests/daemon/trouble.py'), 900),
     ('pushdown', tap(PYTHON, 'tests/daemon/pushdown.py'), 300),
     ('attacks', tap(PYTHON, 'tests/attacks/attacks.py', 'here'), 300),
+    ('forward-syslog', tap(PYTHON, 'tests/forward/syslog_sink.py'), 300),
+    ('forward-hostile', tap(PYTHON, 'tests/forward/hostile.py'), 300),
     ('install', tap(PYTHON, 'tests/daemon/install.py'), 600),
     ('behaviours-host', tap(PYTHON, 'tests/vm/behave.py', 'host'), 600),
     ('behaviours-6.1', tap(PYTHON, 'tests/vm/behave.py', '6.1'), 900),
