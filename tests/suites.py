@@ -40,6 +40,7 @@ SUITES = [
     ('seals', tap(PYTHON, 'tests/golden/seal/agree.py', BUILD), 120),
     ('power-cuts', tap(PYTHON, 'tests/crash/crash.py'), 300),
     ('documents', tap(PYTHON, 'tests/daemon/documents.py'), 60),
+    ('forward-azure', tap(PYTHON, 'tests/forward/azure.py'), 600),
     ('trouble', tap(PYTHON, 'tests/daemon/trouble.py'), 900),
     ('pushdown', tap(PYTHON, 'tests/daemon/pushdown.py'), 300),
     ('attacks', tap(PYTHON, 'tests/attacks/attacks.py', 'here'), 300),
