@@ -41,6 +41,7 @@ SUITES = [
     ('power-cuts', tap(PYTHON, 'tests/crash/crash.py'), 300),
     ('documents', tap(PYTHON, 'tests/daemon/documents.py'), 60),
     ('forward-azure', tap(PYTHON, 'tests/forward/azure.py'), 600),
+    ('forward-log-analytics', tap(PYTHON, 'tests/forward/log_analytics.py'), 120),
     ('trouble', tap(PYTHON, 'tests/daemon/trouble.py'), 900),
     ('pushdown', tap(PYTHON, 'tests/daemon/pushdown.py'), 300),
     ('attacks', tap(PYTHON, 'tests/attacks/attacks.py', 'here'), 300),
