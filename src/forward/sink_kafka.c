@@ -180,6 +180,8 @@ static int set_login(struct sink *s, struct err *e)
 
 	if (!s->target->user[0])
 		return 0;
+	if (!s->target->secret[0])
+		return err_set(e, EBADMSG, "user needs a password, which is the secret");
 	r = set(s, "sasl.mechanism", mechanism_of(s->target), e);
 	if (r == 0)
 		r = set(s, "sasl.username", s->target->user, e);
@@ -466,8 +468,6 @@ static int check_login(const struct forward_target *t, struct err *e)
 		return err_set(e, EBADMSG, "auth: '%s' is none of plain, scram-sha-256, scram-sha-512", t->auth);
 	if (t->auth[0] && !t->user[0])
 		return err_set(e, EBADMSG, "auth is of no use without user");
-	if (t->user[0] && !t->secret[0])
-		return err_set(e, EBADMSG, "user needs a password, which is the secret");
 	if (t->user[0] && !is_tls(t) && strcmp(mechanism_of(t), "PLAIN") == 0)
 		return err_set(e, EBADMSG, "a password is not sent in the clear: kafkas://, or auth = scram-sha-256");
 	return 0;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """rsyslog as Debian has it, unpacked into a folder and never installed: its package would start a service, and would
 remove another syslog daemon."""
-import json
 import os
+import re
 import sys
 import tempfile
 
@@ -15,7 +15,9 @@ PACKAGES = ['rsyslog', 'rsyslog-openssl', 'rsyslog-gnutls', 'rsyslog-relp', 'lib
 LIBRARIES = os.path.join('usr', 'lib', 'x86_64-linux-gnu')
 
 # One line a message: what it was headed by, and what it said.
-TEMPLATE = '''template(name="told" type="list" option.jsonf="on") {
+HEADS = '''global(maxMessageSize="64k")
+module(load="imtcp")
+template(name="told" type="list" option.jsonf="on") {
 	property(outname="pri" name="pri" format="jsonf")
 	property(outname="time" name="timereported" dateFormat="rfc3339" format="jsonf")
 	property(outname="host" name="hostname" format="jsonf")
@@ -23,7 +25,17 @@ TEMPLATE = '''template(name="told" type="list" option.jsonf="on") {
 	property(outname="msgid" name="msgid" format="jsonf")
 	property(outname="data" name="structured-data" format="jsonf")
 	property(outname="msg" name="msg" format="jsonf")
-}'''
+}
+ruleset(name="in") { action(type="omfile" file="/var/log/konseki-collected/all.log" template="told") }
+input(type="imtcp" port="601" ruleset="in")
+'''
+
+
+def documented(*names):
+    """These parts of the configuration in docs/recipes/syslog.md."""
+    with open(os.path.join(parts.ROOT, 'docs', 'recipes', 'syslog.md'), encoding='utf-8') as f:
+        text = f.read()
+    return ''.join(re.search(rf'^```{name}\n(.*?)^```$', text, re.M | re.S).group(1) for name in names)
 
 
 def home():
@@ -41,52 +53,48 @@ def home():
 
 
 class Rsyslog(parts.Daemon):
-    """One input (a line of its configuration, with PORT) and one file to which it writes what came."""
+    """With this configuration, but its own folder, certificates and port, and on loopback."""
 
-    def __init__(self, folder, modules, inputs, port=None):
+    def __init__(self, folder, configuration, certificates=None, port=None):
         self.port = port or parts.free_port()
-        self.file = os.path.join(folder, 'told')
-        work = os.path.join(folder, 'work')
-        os.makedirs(work, exist_ok=True)
-        configuration = os.path.join(folder, 'rsyslog.conf')
-        with open(configuration, 'w', encoding='utf-8') as f:
-            f.write(f'''global(workDirectory="{work}" maxMessageSize="64k"
-	parser.escapeControlCharactersOnReceive="off" {modules[0]})
-{modules[1]}
-{TEMPLATE}
-ruleset(name="in") {{ action(type="omfile" file="{self.file}" template="told" asyncWriting="off" flushOnTXEnd="on") }}
-{inputs.replace("PORT", str(self.port))}
-''')
-        libraries = os.path.join(home(), LIBRARIES)
-        super().__init__([os.path.join(home(), 'usr', 'sbin', 'rsyslogd'), '-n', '-f', configuration, '-i',
-                          os.path.join(folder, 'pid'), '-M', os.path.join(libraries, 'rsyslog')], self.port,
-                         os.path.join(folder, 'rsyslog.log'), {'LD_LIBRARY_PATH': libraries})
+        self.file = os.path.join(folder, 'all.log')
+        path, libraries = os.path.join(folder, 'rsyslog.conf'), os.path.join(home(), LIBRARIES)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(f'global(workDirectory="{folder}")\n')
+            text = re.sub(r' port="\d+"', f' port="{self.port}" address="127.0.0.1"', configuration)
+            f.write(text.replace('/var/log/konseki-collected', folder)
+                    .replace('/etc/konseki-collector', certificates.folder if certificates else '/none'))
+        super().__init__([os.path.join(home(), 'usr', 'sbin', 'rsyslogd'), '-n', '-f', path, '-i', os.path.join(folder, 'pid'),
+                          '-M', os.path.join(libraries, 'rsyslog')], self.port, os.path.join(folder, 'rsyslog.log'),
+                         {'LD_LIBRARY_PATH': libraries})
 
-    def told(self):
+    def lines(self):
         if not os.path.exists(self.file):
             return []
         with open(self.file, encoding='utf-8') as f:
-            return [json.loads(line) for line in f if line.endswith('\n')]
+            return [line for line in f if line.endswith('\n')]
+
+    def told(self):
+        """(structured data, text) of each message."""
+        return [re.fullmatch(r'(\[.*?"\]) +(.*)\n', line).groups() for line in self.lines()]
+
+
+def heads(folder):
+    return Rsyslog(folder, HEADS)
 
 
 def tcp(folder, **more):
-    return Rsyslog(folder, ('', 'module(load="imtcp")'), 'input(type="imtcp" port="PORT" address="127.0.0.1" ruleset="in")', **more)
+    return Rsyslog(folder, documented('rsyslog') + 'module(load="imtcp")\ninput(type="imtcp" port="601" ruleset="konseki")\n', **more)
 
 
 def tls(folder, certificates, driver, **more):
-    """Only client.example may send."""
-    files = ' '.join(f'{name}="{certificates.path(file)}"' for name, file in (
-        ('defaultNetstreamDriverCAFile', 'ca.pem'), ('defaultNetstreamDriverCertFile', 'server.pem'),
-        ('defaultNetstreamDriverKeyFile', 'server.key')))
-    return Rsyslog(folder, (f'defaultNetstreamDriver="{driver}" {files}',
-                            f'module(load="imtcp" streamDriver.name="{driver}" streamDriver.mode="1" '
-                            'streamDriver.authMode="x509/name" permittedPeer=["client.example"])'),
-                   'input(type="imtcp" port="PORT" address="127.0.0.1" ruleset="in")', **more)
+    return Rsyslog(folder, documented('rsyslog', 'rsyslog-tls').replace('"gtls"', f'"{driver}"'), certificates, **more)
 
 
-def relp(folder, certificates=None, **more):
-    secured = '' if not certificates else ' tls="on" tls.authMode="name" tls.permittedPeer=["client.example"]' + ''.join(
-        f' {name}="{certificates.path(file)}"' for name, file in (
-            ('tls.caCert', 'ca.pem'), ('tls.myCert', 'server.pem'), ('tls.myPrivKey', 'server.key')))
-    return Rsyslog(folder, ('', 'module(load="imrelp")'),
-                   f'input(type="imrelp" port="PORT" address="127.0.0.1" ruleset="in" maxDataSize="64k"{secured})', **more)
+def relp(folder, **more):
+    return Rsyslog(folder, documented('rsyslog') + 'module(load="imrelp")\n'
+                   'input(type="imrelp" port="2514" ruleset="konseki" maxDataSize="64k")\n', **more)
+
+
+def relps(folder, certificates, **more):
+    return Rsyslog(folder, documented('rsyslog', 'rsyslog-relps'), certificates, **more)
