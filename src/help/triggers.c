@@ -11,6 +11,7 @@
 
 struct reading {
 	const char *path, *at, *end;
+	const char *unit; /* what it is part of: its own name, or that of the folder with additions */
 	const struct trigger_sink *sink;
 	unsigned line, told;
 	char text[LINE_MAX_BYTES]; /* the line, with those that it goes on in */
@@ -90,7 +91,7 @@ static bool is_condition(const char *line)
 /* A timer, path or socket: what it waits for, and the service that it starts. */
 static void read_condition_unit(struct reading *r, const char *space)
 {
-	const char *name = base_name(r->path), *dot = strrchr(name, '.');
+	const char *name = r->unit, *dot = strrchr(name, '.');
 	char query[2 * LINE_MAX_BYTES] = "", service[512];
 
 	snprintf(service, sizeof(service), "%.*s.service", (int)(dot - name > 400 ? 400 : dot - name), name);
@@ -119,17 +120,98 @@ static void read_service_unit(struct reading *r)
 			append(command, sizeof(command), skip_blanks(equals + 1));
 	}
 	if (*command)
-		r->sink->consumer(r->sink->context, base_name(r->path), "Command Line", command);
+		r->sink->consumer(r->sink->context, r->unit, "Command Line", command);
 }
 
+/* NAME.service, or NAME.service.d/ADDITION.conf. */
 static void read_unit(struct reading *r)
 {
 	const char *space = strstr(r->path, "/systemd/user/") ? "systemd-user" : "systemd";
+	char unit[NAME_SIZE];
 
-	if (ends_with(r->path, ".service"))
+	snprintf(unit, sizeof(unit), "%.4095s", r->path);
+	if (ends_with(unit, ".conf")) {
+		*strrchr(unit, '/') = 0;
+		if (!ends_with(unit, ".d"))
+			return;
+		unit[strlen(unit) - 2] = 0;
+	}
+	r->unit = base_name(unit);
+	if (ends_with(unit, ".service"))
 		read_service_unit(r);
-	else if (ends_with(r->path, ".timer") || ends_with(r->path, ".path") || ends_with(r->path, ".socket"))
+	else if (ends_with(unit, ".timer") || ends_with(unit, ".path") || ends_with(unit, ".socket"))
 		read_condition_unit(r, space);
+}
+
+bool triggers_link(const char *path, const struct trigger_sink *sink)
+{
+	static const char *const relations[] = { ".wants", ".requires", ".upholds" };
+	char target[NAME_SIZE];
+	char *slash;
+
+	snprintf(target, sizeof(target), "%.4095s", path);
+	slash = strrchr(target, '/');
+	if (!slash || !strstr(path, "/systemd/"))
+		return false;
+	*slash = 0;
+	for (unsigned i = 0; i < sizeof(relations) / sizeof(relations[0]); i++)
+		if (ends_with(target, relations[i])) {
+			target[strlen(target) - strlen(relations[i])] = 0;
+			sink->binding(sink->context, base_name(path), base_name(target));
+			return true;
+		}
+	return false;
+}
+
+/* --- desktops and D-Bus: NAME=VALUE in sections */
+
+/* The value of the first line that sets it; NULL: there is none. */
+static const char *value_of(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(line, name, n) == 0 && line[n + strspn(line + n, " \t")] == '=' ?
+		       skip_blanks(strchr(line, '=') + 1) : NULL;
+}
+
+static void keep_value(char to[LINE_MAX_BYTES], const char *value)
+{
+	if (value && !*to)
+		snprintf(to, LINE_MAX_BYTES, "%s", value);
+}
+
+static void read_autostart(struct reading *r)
+{
+	char command[LINE_MAX_BYTES] = "", hidden[LINE_MAX_BYTES] = "";
+
+	while (next_line(r, false)) {
+		keep_value(command, value_of(r->text, "Exec"));
+		keep_value(hidden, value_of(r->text, "Hidden"));
+	}
+	if (!*command || strcmp(hidden, "true") == 0)
+		return;
+	r->sink->filter(r->sink->context, "autostart", r->path, "login");
+	r->sink->consumer(r->sink->context, r->path, "Command Line", command);
+	r->sink->binding(r->sink->context, r->path, r->path);
+}
+
+/* Where systemd is to start it, Exec stands for nothing, mostly /bin/false. */
+static void read_bus_service(struct reading *r)
+{
+	char name[LINE_MAX_BYTES] = "", command[LINE_MAX_BYTES] = "", unit[LINE_MAX_BYTES] = "", query[LINE_MAX_BYTES + 8];
+
+	while (next_line(r, false)) {
+		keep_value(name, value_of(r->text, "Name"));
+		keep_value(command, value_of(r->text, "Exec"));
+		keep_value(unit, value_of(r->text, "SystemdService"));
+	}
+	if (!*name || (!*command && !*unit))
+		return;
+	snprintf(query, sizeof(query), "Name=%s", name);
+	r->sink->filter(r->sink->context, "dbus", r->path, query);
+	if (*command)
+		r->sink->consumer(r->sink->context, r->path, "Command Line", command);
+	r->sink->binding(r->sink->context, *unit ? unit : r->path, r->path);
 }
 
 /* --- cron */
@@ -262,6 +344,10 @@ void triggers_read(const char *path, const char *text, size_t n, const struct tr
 		read_at_job(&r);
 	else if (strstr(path, "/udev/rules.d/"))
 		read_rules(&r);
+	else if (strstr(path, "/autostart/") && ends_with(path, ".desktop"))
+		read_autostart(&r);
+	else if (strstr(path, "/dbus-1/") && ends_with(path, ".service"))
+		read_bus_service(&r);
 	for (unsigned i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
 		char folder[64], query[16];
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a file has the machine do later by itself: units of systemd, crontabs, jobs of at, rules of udev. Pure: text in,
+/* What a file has the machine do later by itself: units of systemd, crontabs, jobs of at, rules of udev, what desktops
+ * begin with, what D-Bus starts. Pure: text in,
  * calls out. Reads what strangers wrote; fuzzed (tests/fuzz/triggers_fuzz.c). */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 struct trigger_sink {
@@ -16,3 +18,6 @@ struct trigger_sink {
  * file are told. */
 #define TRIGGERS_MAX 1000u
 void triggers_read(const char *path, const char *text, size_t n, const struct trigger_sink *sink);
+
+/* A symbolic link among those that a target of systemd wants or requires: what it is bound to. False: it is none. */
+bool triggers_link(const char *path, const struct trigger_sink *sink);

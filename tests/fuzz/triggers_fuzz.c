@@ -52,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	memcpy(text, line + 1, n);
 	text[n] = 0;
 	triggers_read(path, text, n, &sink);
+	triggers_link(path, &sink);
 	free(text);
 	return 0;
 }

@@ -64,7 +64,23 @@ static const struct {
 	  "19|systemd|a.socket|ListenStream=22\n21|a.service|a.socket|\n" },
 	{ "/etc/systemd/system/a.timer", "[Unit]\n", "" },
 	{ "/etc/systemd/system/a.service", "ExecStart=\nExecStart=/x \\\n  y\nExecStop=/z\n", "20|a.service|Command Line|/x   y; /z\n" },
+	{ "/etc/systemd/system/a.service.d/b.conf", "ExecStartPre=/x\n", "20|a.service|Command Line|/x\n" },
+	{ "/etc/systemd/system/a.timer.d/b.conf", "OnBootSec=1\n", "19|systemd|a.timer|OnBootSec=1\n21|a.service|a.timer|\n" },
+	{ "/home/bob/.config/systemd/user/a.timer", "OnBootSec=1\n",
+	  "19|systemd-user|a.timer|OnBootSec=1\n21|a.service|a.timer|\n" },
 	{ "/etc/systemd/journald.conf", "OnX=1\nExecStart=/x\n", "" },
+	{ "/etc/systemd/journald.conf.d/a.conf", "OnX=1\nExecStart=/x\n", "" },
+	{ "/etc/xdg/autostart/a.desktop", "[Desktop Entry]\nName=Exec=no\nExec = /x -y\n[Desktop Action z]\nExec=/z\n",
+	  BOTH("autostart", "/etc/xdg/autostart/a.desktop", "login", "Command Line", "/x -y") },
+	{ "/home/bob/.config/autostart/a.desktop", "Exec=/x\nHidden=true\n", "" },
+	{ "/home/bob/.config/autostart/a.txt", "Exec=/x\n", "" },
+	{ "/usr/share/dbus-1/services/a.service", "[D-BUS Service]\nName=org.a\nExec=/x\n",
+	  BOTH("dbus", "/usr/share/dbus-1/services/a.service", "Name=org.a", "Command Line", "/x") },
+	{ "/usr/share/dbus-1/system-services/a.service", "Name=org.a\nExec=/bin/false\nSystemdService=b.service\n",
+	  "19|dbus|/usr/share/dbus-1/system-services/a.service|Name=org.a\n"
+	  "20|/usr/share/dbus-1/system-services/a.service|Command Line|/bin/false\n"
+	  "21|b.service|/usr/share/dbus-1/system-services/a.service|\n" },
+	{ "/usr/share/dbus-1/services/a.service", "Name=org.a\n", "" },
 	{ "/etc/udev/rules.d/9.rules", "# RUN+=\"no\"\nACTION==\"add|x,y\", K!=\"1\", MODE=\"0600\", RUN+=\"/bin/x a, b\", RUN{builtin}+=\"kmod\"\n",
 	  BOTH("udev", "/etc/udev/rules.d/9.rules:2", "ACTION==\"add|x,y\", K!=\"1\"", "Command Line", "/bin/x a, b; kmod") },
 	{ "/etc/udev/rules.d/9.rules", "PROGRAM==\"/x\"", BOTH("udev", "/etc/udev/rules.d/9.rules:1", "-", "Command Line", "/x") },
@@ -80,6 +96,27 @@ static void each_kind_of_file_is_understood(void **state)
 		triggers_read(cases[i].path, cases[i].text, strlen(cases[i].text), &sink);
 		if (strcmp(told, cases[i].told) != 0)
 			fail_msg("case %zu: '%s' instead of '%s'", i, told, cases[i].told);
+	}
+}
+
+static const struct {
+	const char *path, *told; /* NULL: it is none of those */
+} links[] = {
+	{ "/etc/systemd/system/multi-user.target.wants/a.service", "21|a.service|multi-user.target|\n" },
+	{ "/etc/systemd/system/a.service.requires/b.socket", "21|b.socket|a.service|\n" },
+	{ "/home/bob/.config/systemd/user/default.target.wants/a.timer", "21|a.timer|default.target|\n" },
+	{ "/etc/systemd/system/a.service", NULL },
+	{ "/etc/x.wants/a.service", NULL },
+	{ "a.service", NULL },
+};
+
+static void a_link_among_what_a_target_wants_binds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		told[0] = 0;
+		assert_int_equal(triggers_link(links[i].path, &sink), links[i].told != NULL);
+		assert_string_equal(told, links[i].told ? links[i].told : "");
 	}
 }
 
@@ -117,6 +154,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_kind_of_file_is_understood),
+		cmocka_unit_test(a_link_among_what_a_target_wants_binds),
 		cmocka_unit_test(what_is_told_of_a_file_has_a_bound),
 	};
 
