@@ -14,10 +14,10 @@ struct intent {
 	__u64 dentry; /* 0: nothing */
 	__u64 mnt;
 	struct ks_file_id gone; /* the file that will be no more */
-	__u32 goes;             /* is there one? */
+	__u32 goes;             /* its type; 0: there is none that counts */
 	__u32 flags;            /* of rename */
 	__u64 other_mnt;        /* of rename: where the second goes by an exchange */
-	__u32 moves;            /* is what comes there a regular file? */
+	__u32 moves;            /* the type of what comes there; 0: it does not count */
 	__u64 from;             /* of rename: the directory in which it was, */
 	struct name name;       /* and its name there */
 };
@@ -57,14 +57,20 @@ static __always_inline struct intent *intent_end(const struct dentry *dentry, in
 	return error ? NULL : in;
 }
 
+static __always_inline __u32 counted_type(const struct inode *inode)
+{
+	return is_counted(inode->i_mode) ? inode->i_mode & S_IFMT : 0;
+}
+
 static __always_inline void intent_replaces(struct intent *in, const struct dentry *dentry)
 {
 	const struct inode *inode = dentry->d_inode;
 
-	if (!inode || !is_regular(inode))
+	if (!inode)
 		return;
-	file_id_fill(&in->gone, inode);
-	in->goes = 1;
+	in->goes = counted_type(inode);
+	if (in->goes)
+		file_id_fill(&in->gone, inode);
 }
 
 /* --- unlink */
@@ -90,6 +96,7 @@ int BPF_PROG(FILE_UNLINK__done, void *idmap, struct inode *dir, struct dentry *d
 			.place = { .dentry = dentry, .mnt = (const void *)in->mnt },
 			.gone = in->gone,
 			.how = KS_HOW_UNLINK,
+			.type = in->goes,
 		};
 
 		file_went(&e);
@@ -111,7 +118,7 @@ int BPF_PROG(FILE_RENAME__intent, const struct path *old_dir, struct dentry *old
 	in = intent_begin(old_dentry, new_dir);
 	if (!in)
 		return 0;
-	in->moves = is_regular(moved);
+	in->moves = counted_type(moved);
 	in->flags = flags;
 	in->other_mnt = (__u64)old_dir->mnt;
 	in->from = (__u64)old_dir->dentry;
@@ -138,10 +145,12 @@ int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 	if (in->goes && !exchanged) {
 		e.gone = in->gone;
 		e.how = KS_HOW_REPLACE;
+		e.type = in->goes;
 		file_went(&e);
 	}
 	e.how = KS_HOW_RENAME;
 	if (in->moves) {
+		e.type = in->moves;
 		e.inode = moved->d_inode;
 		e.from.name = in->name.bytes;
 		e.from.name_length = in->name.length;
@@ -151,6 +160,7 @@ int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 	}
 	if (in->goes && exchanged) {
 		e.from = e.place;
+		e.type = in->goes;
 		e.place.dentry = other;
 		e.place.mnt = (const void *)in->other_mnt;
 		e.inode = other->d_inode;
@@ -165,7 +175,7 @@ SEC("fentry/security_path_link")
 int BPF_PROG(FILE_LINK__intent, struct dentry *old_dentry, const struct path *new_dir,
 	     struct dentry *new_dentry)
 {
-	if (is_regular(old_dentry->d_inode))
+	if (counted_type(old_dentry->d_inode))
 		intent_begin(new_dentry, new_dir);
 	return 0;
 }
@@ -181,6 +191,7 @@ int BPF_PROG(FILE_LINK__done, struct dentry *old_dentry, void *idmap, struct ino
 			.place = { .dentry = new_dentry, .mnt = (const void *)in->mnt },
 			.inode = old_dentry->d_inode,
 			.how = KS_HOW_LINK,
+			.type = counted_type(old_dentry->d_inode),
 		};
 
 		file_came(&e);
@@ -211,6 +222,29 @@ int BPF_PROG(FILE_MKNOD__done, void *idmap, struct inode *dir, struct dentry *de
 
 		file_came(&e);
 	}
+	return 0;
+}
+
+SEC("fentry/security_path_symlink")
+int BPF_PROG(LINK_CHANGED__intent, const struct path *dir, struct dentry *dentry)
+{
+	intent_begin(dentry, dir);
+	return 0;
+}
+
+SEC("fexit/vfs_symlink")
+int BPF_PROG(LINK_CHANGED__done, void *idmap, struct inode *dir, struct dentry *dentry)
+{
+	struct file_event e = { .place = { .dentry = dentry }, .how = KS_HOW_CREATE, .type = S_IFLNK };
+	__u64 error = -1;
+	struct intent *in;
+
+	bpf_get_func_ret(ctx, &error); /* newer kernels pass one argument more */
+	in = intent_end(dentry, (int)error);
+	if (!in)
+		return 0;
+	e.place.mnt = (const void *)in->mnt;
+	file_came(&e);
 	return 0;
 }
 

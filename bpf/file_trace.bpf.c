@@ -40,6 +40,7 @@ struct touched {
 	struct ks_file_id id;
 	struct alias aliases[ALIASES];
 	__u32 alias_count;
+	__u32 type;
 	struct name name; /* of the first alias */
 };
 
@@ -134,6 +135,7 @@ static __always_inline void note_file(struct operation *op, const struct inode *
 	op->file_count++;
 	file->inode = (__u64)inode;
 	file->sb = (__u64)PEEK(inode, i_sb);
+	file->type = PEEK(inode, i_mode) & S_IFMT;
 	file_id_read(&file->id, inode);
 	/* The tracepoint may come after the time was set: then the former one is gone. */
 	file->id.ctime_ns = 0;
@@ -170,7 +172,7 @@ static long child_step(__u32 i, struct child_walk *w)
 		w->op->coming_below = (__u64)PEEK(dentry, d_parent);
 		return 1; /* new children are put first */
 	}
-	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFREG)
+	if (inode && is_counted(PEEK(inode, i_mode)))
 		note_file(w->op, inode);
 	return 0;
 }
@@ -213,13 +215,13 @@ static __always_inline void note(struct operation *op, const struct inode *inode
 	}
 	if (type == S_IFDIR)
 		note_directory(op, inode);
-	else if (type == S_IFREG || type == 0 || (type == S_IFIFO && op->kind == MKNOD)) /* 0: being made */
+	else if (is_counted(type) || type == 0 || (type == S_IFIFO && op->kind == MKNOD)) /* 0: being made */
 		note_file(op, inode);
 }
 
 static __always_inline bool changes_names(__u8 kind)
 {
-	return kind == UNLINK || kind == RENAME || kind == LINK || kind == MKNOD || kind == OPENAT2;
+	return kind == UNLINK || kind == RENAME || kind == LINK || kind == MKNOD || kind == SYMLINK || kind == OPENAT2;
 }
 
 /* What is done for io_uring changes names in worker threads only (it is never tried at once). They make no
@@ -230,6 +232,7 @@ static __always_inline bool changes_names(__u8 kind)
 #define IORING_OP_OPENAT2  28
 #define IORING_OP_RENAMEAT 35
 #define IORING_OP_UNLINKAT 36
+#define IORING_OP_SYMLINKAT 38
 #define IORING_OP_LINKAT   39
 #define IORING_OP_FSETXATTR 41
 #define IORING_OP_SETXATTR 42
@@ -258,6 +261,7 @@ static __always_inline __u8 request_kind(const struct io_kiocb *request)
 	case IORING_OP_OPENAT2: return OPENAT2;
 	case IORING_OP_RENAMEAT: return RENAME;
 	case IORING_OP_UNLINKAT: return UNLINK;
+	case IORING_OP_SYMLINKAT: return SYMLINK;
 	case IORING_OP_LINKAT: return LINK;
 	case IORING_OP_CONNECT: return CONNECT;
 	case IORING_OP_BIND: return BIND;
@@ -473,6 +477,7 @@ static __always_inline void tell_came(struct mount_search *by, const struct touc
 		.place = { .dentry = dentry },
 		.inode = (const void *)file->inode,
 		.how = how,
+		.type = PEEK((const struct inode *)file->inode, i_mode) & S_IFMT,
 	};
 
 	by->sb = (const void *)file->sb;
@@ -506,6 +511,7 @@ static __always_inline void tell_went(struct mount_search *by, const struct touc
 			   .dentry = (const void *)alias->parent },
 		.gone = file->id,
 		.how = how,
+		.type = file->type,
 	};
 
 	if (index) {
@@ -531,7 +537,7 @@ static __always_inline void touched_unanswered(struct task_struct *worker, const
 			count_missed();
 		return;
 	}
-	op = is_regular(inode) ? operation_of_task(worker) : NULL;
+	op = is_counted(inode->i_mode) ? operation_of_task(worker) : NULL;
 	if (!op)
 		return;
 	op->file_count = 0;
@@ -720,7 +726,7 @@ static long judge_new_name(__u32 i, struct verdict *v)
 	if (i >= v->op->file_count)
 		return 1;
 	type = PEEK(inode, i_mode) & S_IFMT;
-	if (file->sb != v->op->sb || (type != S_IFREG && type != S_IFIFO))
+	if (file->sb != v->op->sb || (!is_counted(type) && type != S_IFIFO))
 		return 0;
 	n.node = PEEK(inode, i_dentry.first);
 	bpf_loop(ALIASES_READ, newest_step, &n, 0);
@@ -743,6 +749,7 @@ static __always_inline void tell_linked(struct mount_search *by, const struct op
 			   .dentry = (const void *)op->coming_below },
 		.inode = (const void *)op->files[0].inode,
 		.how = KS_HOW_LINK,
+		.type = op->files[0].type,
 	};
 
 	if (!op->file_count)

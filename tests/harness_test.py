@@ -63,10 +63,10 @@ class Imagined:
     def text(self, _):
         return '0'
 
-    def ledger(self, _):
+    def ledger(self, name):
         lines = [f'{name}={value}' for name, value in self.lines.items()]
         lines += ['pid=' + value for value in self.lines.values() if value.isdecimal()]
-        return behave.Ledger('\n'.join(lines), b'program')
+        return behave.Ledger(name, '\n'.join(lines), b'program')
 
 
 def each_behaviour_wants_its_records():

@@ -10,8 +10,8 @@
 /* What may come of an open, and of a name that comes or goes: each is several kinds of record, and a process of which none
  * of them is wanted may pass. */
 #define OPEN_RECORDS                                                                          \
-	(RECORD_BIT(KS_FILE_CREATE) | RECORD_BIT(KS_PIPE_CONNECT) | RECORD_BIT(KS_RAW_ACCESS) | \
-	 RECORD_BIT(KS_PROCESS_ACCESS))
+	(KS_DROP_NAMES | RECORD_BIT(KS_FILE_CREATE) | RECORD_BIT(KS_PIPE_CONNECT) | \
+	 RECORD_BIT(KS_RAW_ACCESS) | RECORD_BIT(KS_PROCESS_ACCESS))
 #define NAME_RECORDS                                                                 \
 	(KS_DROP_NAMES | RECORD_BIT(KS_FILE_CREATE) | RECORD_BIT(KS_FILE_DELETE_DETECTED) | \
 	 RECORD_BIT(KS_PIPE_CREATE))
@@ -19,6 +19,7 @@
 #define S_IFMT  0170000
 #define S_IFDIR 0040000
 #define S_IFREG 0100000
+#define S_IFLNK 0120000
 #define S_IFSOCK 0140000
 
 #define O_TRUNC       00001000
@@ -33,6 +34,14 @@
 static __always_inline bool is_regular(const struct inode *inode)
 {
 	return (inode->i_mode & S_IFMT) == S_IFREG;
+}
+
+/* Symbolic links count where they are settings: a link among those that a target wants enables a unit. */
+static __always_inline bool is_counted(__u16 mode)
+{
+	__u16 type = mode & S_IFMT;
+
+	return type == S_IFREG || (type == S_IFLNK && wanted(KS_LINK_CHANGED));
 }
 
 /* Files that are doors into the kernel: writing to them replaces no content. */
@@ -136,9 +145,37 @@ struct file_event {
 	struct ks_file_id gone;    /* what went */
 	__u32 how;
 	__u32 flags;
+	__u32 type; /* S_IFLNK: it is no file but a symbolic link */
+	__u32 spare;
 };
 
-/* These two are global functions, so that the verifier looks at each once and not at each call. */
+/* These are global functions, so that the verifier looks at each once and not at each call. */
+__noinline int symlink_changed(struct file_event *e)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	struct ks_rec_LINK_CHANGED *rec;
+	struct ks_who who = {};
+	struct draft *d;
+	__u32 flags, of_old = 0; /* these would say something about the new path */
+
+	if (!e || !wanted(KS_LINK_CHANGED) || is_spared(task, KS_DROP_NAMES))
+		return 0;
+	who_fill(&who, task);
+	d = emit_begin(KS_LINK_CHANGED, sizeof(*rec), &who);
+	if (!d)
+		return 0;
+
+	rec = (void *)d->record;
+	flags = e->flags | task_flags(task);
+	rec->how = e->how;
+	rec->path = emit_place(d, &e->place, &flags);
+	if (e->from.dentry)
+		rec->from = emit_place(d, &e->from, &of_old);
+	rec->hdr.flags = flags;
+	emit_end(d, KS_LINK_CHANGED);
+	return 0;
+}
+
 __noinline int file_came(struct file_event *e)
 {
 	const struct task_struct *task = bpf_get_current_task_btf();
@@ -147,9 +184,9 @@ __noinline int file_came(struct file_event *e)
 	struct draft *d;
 	__u32 flags;
 
-	if (!e || !wanted(KS_FILE_CREATE) ||
-	    is_spared(task, RECORD_BIT(KS_FILE_CREATE) |
-				    (e->how == KS_HOW_RENAME || e->how == KS_HOW_LINK ? KS_DROP_NAMES : 0)))
+	if (e && e->type == S_IFLNK)
+		return symlink_changed(e);
+	if (!e || !wanted(KS_FILE_CREATE) || is_spared(task, RECORD_BIT(KS_FILE_CREATE) | KS_DROP_NAMES))
 		return 0;
 	who_fill(&who, task);
 	d = emit_begin(KS_FILE_CREATE, sizeof(*rec), &who);
@@ -179,6 +216,8 @@ __noinline int file_went(struct file_event *e)
 	struct draft *d;
 	__u32 flags;
 
+	if (e && e->type == S_IFLNK)
+		return symlink_changed(e);
 	if (!e || !wanted(KS_FILE_DELETE_DETECTED) ||
 	    is_spared(task, RECORD_BIT(KS_FILE_DELETE_DETECTED) | KS_DROP_NAMES))
 		return 0;

@@ -13,6 +13,9 @@
 #define BUCKETS       1024u
 #define REMEMBER_MAX  (8u << 20) /* bytes of all trees: beyond it files are compared by digest only */
 #define WAITING_MAX   256u
+#define EXPECTED_MAX  1024u
+#define EXPECTED_NS   300000000ull  /* what is closed after writing is told long before, as a rule */
+#define PATIENCE_NS   5000000000ull /* so long it may be one of those that wait */
 #define NAME_MAX_BYTES 4096u
 #define VALUE_MAX      8192u
 
@@ -30,6 +33,8 @@ struct changes {
 	bool surveyed;
 	struct change waiting[WAITING_MAX];
 	unsigned first, count;
+	struct change expected[EXPECTED_MAX]; /* in order of time */
+	unsigned expected_count;
 };
 
 struct changes *changes_new(void)
@@ -50,6 +55,8 @@ void changes_free(struct changes *c)
 		return;
 	for (; c->count > 0; c->count--, c->first = (c->first + 1) % WAITING_MAX)
 		change_done(&c->waiting[c->first]);
+	for (unsigned i = 0; i < c->expected_count; i++)
+		change_done(&c->expected[i]);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (c->buckets[i]) {
 			struct remembered *r = c->buckets[i];
@@ -58,6 +65,56 @@ void changes_free(struct changes *c)
 			free(r);
 		}
 	free(c);
+}
+
+/* --- what was made and must be told of soon */
+
+static void expected_take_out(struct changes *c, unsigned i)
+{
+	c->expected_count--;
+	memmove(&c->expected[i], &c->expected[i + 1], (c->expected_count - i) * sizeof(*c->expected));
+}
+
+static unsigned flag_if_early(const struct changes *c)
+{
+	return c->surveyed ? 0 : CHANGE_EARLY;
+}
+
+/* What was known of it: CHANGE_*. */
+static unsigned expect_no_more(struct changes *c, const char *path)
+{
+	unsigned flags = 0;
+
+	for (unsigned i = c->expected_count; i-- > 0;)
+		if (strcmp(c->expected[i].path, path) == 0) {
+			flags |= c->expected[i].flags;
+			change_done(&c->expected[i]);
+			expected_take_out(c, i);
+		}
+	return flags;
+}
+
+bool changes_expect(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
+		    unsigned flags)
+{
+	char *copy = c->expected_count < EXPECTED_MAX ? strndup(path, n) : NULL;
+
+	if (!copy)
+		return false;
+	flags |= expect_no_more(c, copy) | flag_if_early(c);
+	c->expected[c->expected_count++] = (struct change){ -1, copy, *who, time_ns, flags };
+	return true;
+}
+
+bool changes_overdue_take(struct changes *c, uint64_t now_ns, struct change *ret)
+{
+	uint64_t patience = c->count ? PATIENCE_NS : EXPECTED_NS;
+
+	if (!c->expected_count || now_ns < c->expected[0].time_ns + patience)
+		return false;
+	*ret = c->expected[0];
+	expected_take_out(c, 0);
+	return true;
 }
 
 /* --- what is remembered */
@@ -223,9 +280,16 @@ static void tell_trigger(const struct telling *t, const struct settings_node *no
 	t->out->record(t->out->context, &rec.hdr);
 }
 
+/* As one value: of a symbolic link what it points to, else the digest. */
 static void tell_file(const struct telling *t, const struct settings_entry *entry)
 {
-	tell_value(t, "", *entry->digest ? entry->digest : "-");
+	struct settings_node node;
+	uint32_t at = 0;
+
+	if (settings_node(entry, &at, &node) && node.kind == NODE_LINK)
+		tell_value(t, "", node.value);
+	else
+		tell_value(t, "", *entry->digest ? entry->digest : "-");
 }
 
 /* --- comparing */
@@ -267,6 +331,8 @@ static void tell_new(const struct telling *t, const struct settings_node *node)
 {
 	if (is_trigger(node))
 		return tell_trigger(t, node, "Created");
+	if (node->kind == NODE_LINK)
+		return tell_value(t, "", node->value);
 	tell_key(t, node->kind == NODE_VALUE ? "CreateValue" : "CreateKey", node->name);
 	if (node->kind == NODE_VALUE)
 		tell_value(t, node->name, node->value);
@@ -276,7 +342,7 @@ static void tell_gone(const struct telling *t, const struct settings_node *node)
 {
 	if (is_trigger(node))
 		tell_trigger(t, node, "Deleted");
-	else
+	else if (node->kind != NODE_LINK)
 		tell_key(t, node->kind == NODE_VALUE ? "DeleteValue" : "DeleteKey", node->name);
 }
 
@@ -452,7 +518,7 @@ static bool has_room(const struct changes *c, int fd)
 }
 
 bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n, const struct ks_who *who,
-			  uint64_t time_ns)
+			  uint64_t time_ns, unsigned flags)
 {
 	struct change *change = &c->waiting[(c->first + c->count) % WAITING_MAX];
 	char *copy = path ? strndup(path, n) : NULL;
@@ -463,7 +529,7 @@ bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n,
 		free(copy);
 		return false;
 	}
-	*change = (struct change){ fd, copy, *who, time_ns, !c->surveyed };
+	*change = (struct change){ fd, copy, *who, time_ns, flags | flag_if_early(c) };
 	c->count++;
 	return true;
 }
@@ -486,10 +552,14 @@ void changes_answer(struct changes *c, int fd, const struct changes_out *out)
 		if (settings_next(list.bytes, list.n, &at, &entry) &&
 		    settings_is_watched(entry.path, strlen(entry.path))) {
 			struct telling t = { out, &change.who, change.time_ns, entry.path };
+			bool known;
 
-			bool known = *place(c, entry.path);
+			change.flags |= expect_no_more(c, entry.path);
+			if (change.flags == (CHANGE_EARLY | CHANGE_MADE)) /* the first look has found it already */
+				forget(c, entry.path);
+			known = *place(c, entry.path);
 
-			tell_difference(c, &t, &entry, change.early);
+			tell_difference(c, &t, &entry, change.flags & CHANGE_EARLY);
 			if (known || !entry.is_gone)
 				remember(c, &entry);
 		}
@@ -511,6 +581,7 @@ static void path_ended(struct changes *c, const struct telling *t)
 		tell_triggers(t, &before, &nothing);
 	}
 	forget(c, t->path);
+	expect_no_more(c, t->path);
 }
 
 void changes_deleted(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,

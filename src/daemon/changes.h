@@ -15,13 +15,16 @@ struct changes_out { /* where records go; borrowed during the call */
 	void (*record)(void *context, const struct ks_hdr *rec);
 };
 
+#define CHANGE_EARLY 1u /* before it was known what the files held */
+#define CHANGE_MADE  2u /* there was nothing of that name before */
+
 /* Somebody wrote to a file. */
 struct change {
 	int fd;     /* the file; -1: by its path */
 	char *path; /* NULL: by its descriptor */
 	struct ks_who who;
 	uint64_t time_ns;
-	bool early; /* before it was known what the files held */
+	unsigned flags; /* CHANGE_* */
 };
 
 struct changes *changes_new(void); /* NULL: no memory */
@@ -34,7 +37,13 @@ bool changes_is_surveyed(const struct changes *c);
 
 /* Takes the descriptor over. False: too many wait, and this one is not looked at. */
 bool changes_touched_take(struct changes *c, int fd, const char *path, size_t n, const struct ks_who *who,
-			  uint64_t time_ns);
+			  uint64_t time_ns, unsigned flags);
+/* A file was made or emptied there, and whoever did it will write into it. When it is not told of soon, its folder may be too
+ * new to be watched: then it must be looked at. False: too many. */
+bool changes_expect(struct changes *c, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
+		    unsigned flags);
+/* The next of which that is true; its path is the caller's. */
+bool changes_overdue_take(struct changes *c, uint64_t now_ns, struct change *ret);
 /* The one to ask about now; NULL: none. It stays at the head until it is answered. */
 const struct change *changes_head(const struct changes *c);
 /* The answer to that: the file as it is (borrowed), or negative. */

@@ -181,9 +181,16 @@ void judge(struct engine *g, struct event *ev, struct arena *arena)
 static void take_derived(void *context, const struct ks_hdr *rec);
 
 /* Not everybody may read all of them, so the monitor opens it. Its path is told beside, as it was then. */
-static int open_setting(struct engine *g, const struct ks_hdr *rec, struct ks_text path)
+static int open_setting(struct engine *g, const char *path, size_t n)
 {
-	return may_ask(g) ? answered(g, ask_setting_file(g->start->ask, record_text(rec, path), path.len)) : -1;
+	return may_ask(g) ? answered(g, ask_setting_file(g->start->ask, path, n)) : -1;
+}
+
+static void look_at_setting(struct engine *g, const char *path, size_t n, const struct ks_who *who, uint64_t time_ns,
+			    unsigned flags)
+{
+	if (!changes_touched_take(g->changes, open_setting(g, path, n), path, n, who, time_ns, flags))
+		g->settings_lost++;
 }
 
 static bool is_setting(const struct ks_hdr *rec, struct ks_text path)
@@ -191,34 +198,66 @@ static bool is_setting(const struct ks_hdr *rec, struct ks_text path)
 	return settings_is_watched(record_text(rec, path), path.len);
 }
 
-/* What is written is told when it is closed; what gets its name as a whole is told now. */
-static void note_setting_came(struct engine *g, const struct ks_rec_FILE_CREATE *rec)
+/* What is written is told when it is closed; what gets its name as a whole is told now. So is a symbolic link. */
+static void note_setting_came(struct engine *g, const struct ks_hdr *hdr, struct ks_text to, struct ks_text from,
+			      uint32_t how)
 {
 	const struct changes_out out = { g, take_derived };
-	const struct ks_hdr *hdr = &rec->hdr;
-	struct ks_text to = rec->TargetFilename, from = rec->from;
+	unsigned flags = how == KS_HOW_CREATE ? CHANGE_MADE : 0;
+	bool whole = how == KS_HOW_RENAME || how == KS_HOW_LINK || hdr->type == KS_LINK_CHANGED;
 
-	if (rec->how == KS_HOW_RENAME && is_setting(hdr, from)) {
+	if (how == KS_HOW_RENAME && is_setting(hdr, from)) {
 		if (is_setting(hdr, to))
 			changes_renamed(g->changes, record_text(hdr, from), from.len, record_text(hdr, to), to.len,
 					&hdr->who, hdr->time_ns, &out);
 		else
 			changes_deleted(g->changes, record_text(hdr, from), from.len, &hdr->who, hdr->time_ns, &out);
 	}
-	if ((rec->how == KS_HOW_RENAME || rec->how == KS_HOW_LINK) && is_setting(hdr, to) &&
-	    !changes_touched_take(g->changes, open_setting(g, hdr, to), record_text(hdr, to), to.len, &hdr->who,
-				  hdr->time_ns))
+	if (!is_setting(hdr, to))
+		return;
+	if (whole)
+		look_at_setting(g, record_text(hdr, to), to.len, &hdr->who, hdr->time_ns, flags);
+	else if (!changes_expect(g->changes, record_text(hdr, to), to.len, &hdr->who, hdr->time_ns, flags))
 		g->settings_lost++;
 }
 
-static void note_setting_went(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *rec)
+static void note_setting_went(struct engine *g, const struct ks_hdr *hdr, struct ks_text path, uint32_t how)
 {
 	const struct changes_out out = { g, take_derived };
-	struct ks_text path = rec->TargetFilename;
 
-	if (rec->how == KS_HOW_UNLINK && is_setting(&rec->hdr, path))
-		changes_deleted(g->changes, record_text(&rec->hdr, path), path.len, &rec->hdr.who, rec->hdr.time_ns,
-				&out);
+	if (how == KS_HOW_UNLINK && is_setting(hdr, path))
+		changes_deleted(g->changes, record_text(hdr, path), path.len, &hdr->who, hdr->time_ns, &out);
+}
+
+static void note_setting(struct engine *g, const struct ks_hdr *rec)
+{
+	const struct ks_rec_FILE_DELETE_DETECTED *went = (const void *)rec;
+	const struct ks_rec_FILE_CREATE *came = (const void *)rec;
+	const struct ks_rec_LINK_CHANGED *link = (const void *)rec;
+
+	if (rec->type == KS_FILE_CREATE)
+		note_setting_came(g, rec, came->TargetFilename, came->from, came->how);
+	else if (rec->type == KS_FILE_DELETE_DETECTED)
+		note_setting_went(g, rec, went->TargetFilename, went->how);
+	else if (link->how == KS_HOW_UNLINK || link->how == KS_HOW_REPLACE)
+		note_setting_went(g, rec, link->path, link->how);
+	else
+		note_setting_came(g, rec, link->path, link->from, link->how);
+}
+
+/* Folders are watched from half a minute after they were made on, or since what was made in one was not told. */
+static void look_for_what_was_not_told(struct engine *g)
+{
+	struct change change;
+	bool any = false;
+
+	while (changes_overdue_take(g->changes, g->now_ns, &change)) {
+		look_at_setting(g, change.path, strlen(change.path), &change.who, change.time_ns, change.flags);
+		free(change.path);
+		any = true;
+	}
+	if (any)
+		mark_folders(g);
 }
 
 static void take_record(struct engine *g, const struct ks_hdr *rec)
@@ -229,6 +268,12 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 
 	if (rec->type == KS_FILE_HELD) {
 		take_held(g, (const void *)rec);
+		g->tally.absorbed[rec->type]++;
+		return;
+	}
+	if (rec->type == KS_LINK_CHANGED) {
+		if (g->settings_wanted)
+			note_setting(g, rec);
 		g->tally.absorbed[rec->type]++;
 		return;
 	}
@@ -255,10 +300,8 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		g->tally.filtered[rec->type]++;
 	else
 		judge(g, &ev, arena);
-	if (g->settings_wanted && rec->type == KS_FILE_CREATE)
-		note_setting_came(g, (const void *)rec);
-	else if (g->settings_wanted && rec->type == KS_FILE_DELETE_DETECTED)
-		note_setting_went(g, (const void *)rec);
+	if (g->settings_wanted && (rec->type == KS_FILE_CREATE || rec->type == KS_FILE_DELETE_DETECTED))
+		note_setting(g, rec);
 }
 
 static void take_derived(void *context, const struct ks_hdr *rec)
@@ -367,7 +410,7 @@ static void read_folder_watch(struct engine *g)
 			return;
 		/* Whoever it was, its birth was put into the ring before. */
 		enrich_who(g->enrich, tgid, enrich_utc(g->enrich, g->now_ns), &who);
-		if (!changes_touched_take(g->changes, file, NULL, 0, &who, g->now_ns))
+		if (!changes_touched_take(g->changes, file, NULL, 0, &who, g->now_ns, 0))
 			g->settings_lost++;
 	}
 }
@@ -471,6 +514,8 @@ static void tick(struct engine *g)
 		dns_tick(g->dns, g->now_ns);
 	if (g->settings_wanted && g->now_ns - g->folders_marked_ns > FOLDERS_NS)
 		mark_folders(g);
+	if (g->settings_wanted)
+		look_for_what_was_not_told(g);
 	declare_losses(g);
 	declare_disk(g);
 	pins_sweep(g->now_ns > PIN_REST_NS ? g->now_ns - PIN_REST_NS : 0);

@@ -33,6 +33,8 @@ static const char *class_name(unsigned record)
 		return *type->tag ? type->tag : type->title;
 	if (record == KS_DNS_PACKET)
 		return "DnsPacket";
+	if (record == KS_LINK_CHANGED)
+		return "LinkChanged";
 	return record == KS_PROCESS_FORK ? "ProcessFork" : record == KS_FILE_HELD ? "FileHeld" : "ProcessSnapshot";
 }
 

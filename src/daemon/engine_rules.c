@@ -205,6 +205,7 @@ static void want_what_rules_can_keep(struct engine *g)
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		g->wanted |= (uint64_t)wanted[i] << i;
 	wanted[KS_CONFIG_RENAME] = settings_wanted(g->rules);
+	wanted[KS_LINK_CHANGED] = settings_wanted(g->rules);
 	r = ask_want(g->start->ask, wanted);
 	if (r < 0) {
 		char text[120];

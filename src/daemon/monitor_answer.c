@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../collect/exec_watch.h"
@@ -108,11 +110,25 @@ static int answer_FOLDERS(struct monitor *m, const struct message *request, unio
 		return 0;
 	}
 	folder_watch_mark(m->folder_watch, settings_roots);
-	folder_watch_mark_homes(m->folder_watch, settings_home_files);
+	folder_watch_mark_homes(m->folder_watch, settings_home_files, settings_home_folders);
 	return 0;
 }
 
-/* Only what is watched, and only a regular file: the paths come from what others did. */
+/* No part of the way may be a link, since who owns a folder on it can put one there. */
+static int open_setting_file(const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ELOOP) {
+		how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC; /* the link itself */
+		fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* Only what is watched, and only a regular file or a link: the paths come from what others did. */
 static int answer_SETTING_FILE(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	const char *path = request->body.setting.text;
@@ -123,10 +139,10 @@ static int answer_SETTING_FILE(struct monitor *m, const struct message *request,
 	(void)body;
 	if (!settings_is_watched(path, strlen(path)) || strstr(path, "/../"))
 		return -EPERM;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = open_setting_file(path);
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return fd;
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
 		return -EINVAL;
 	return MOVE_FD(fd);
 }

@@ -35,6 +35,7 @@ struct settings_node {
 #define NODE_FILTER   'w' /* event 19: value is its namespace, NODE_BETWEEN, its query */
 #define NODE_CONSUMER 'x' /* event 20: value is its type, NODE_BETWEEN, its destination */
 #define NODE_BINDING  'y' /* event 21: name is the consumer, NODE_BETWEEN, the filter */
+#define NODE_LINK     'z' /* of a symbolic link: value is what it points to; it has no name */
 #define NODE_BETWEEN  '\x1f'
 
 /* Both move *at on within n bytes. False: the end, or nothing that can be read on. */
@@ -46,4 +47,5 @@ bool settings_is_watched(const char *path, size_t n);
 /* Is it one of those that lie in the folder of a user, and are known only since they were written? */
 bool settings_is_of_home(const char *path, size_t n);
 extern const char *const settings_roots[];      /* NULL ends */
-extern const char *const settings_home_files[]; /* below the folder of a user; NULL ends */
+extern const char *const settings_home_files[];   /* below the folder of a user; NULL ends */
+extern const char *const settings_home_folders[]; /* the same */

@@ -5,7 +5,8 @@
 
 /* Where what a machine does is written down. */
 const char *const settings_roots[] = {
-	"/etc", "/usr/lib/systemd/system", "/usr/local/lib/systemd", "/run/systemd/system",
+	"/etc", "/usr/lib/systemd/system", "/usr/lib/systemd/user", "/usr/local/lib/systemd", "/run/systemd/system",
+	"/run/systemd/user", "/usr/share/dbus-1/services", "/usr/share/dbus-1/system-services", "/usr/local/share/dbus-1",
 	"/usr/lib/udev/rules.d", "/run/udev/rules.d", "/var/spool/cron", "/root/.ssh", NULL,
 };
 
@@ -13,6 +14,18 @@ const char *const settings_roots[] = {
 const char *const settings_home_files[] = {
 	".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".zshrc", ".zshenv", ".zprofile",
 	".zlogin", ".zlogout", ".pam_environment", ".ssh/authorized_keys", ".ssh/rc", ".ssh/environment", NULL,
+};
+
+static bool is_below(const char *path, size_t n, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	return n > length && memcmp(path, folder, length) == 0 && path[length] == '/';
+}
+
+/* What is done for a user by systemd, his desktop and D-Bus. */
+const char *const settings_home_folders[] = {
+	".config/systemd/user", ".local/share/systemd/user", ".config/autostart", ".local/share/dbus-1/services", NULL,
 };
 
 /* /root/FILE and /home/USER/FILE. */
@@ -30,17 +43,17 @@ bool settings_is_of_home(const char *path, size_t n)
 		if (strlen(settings_home_files[i]) == (size_t)(end - file) &&
 		    memcmp(file, settings_home_files[i], (size_t)(end - file)) == 0)
 			return true;
+	for (unsigned i = 0; settings_home_folders[i]; i++)
+		if (is_below(file, (size_t)(end - file), settings_home_folders[i]))
+			return true;
 	return false;
 }
 
 bool settings_is_watched(const char *path, size_t n)
 {
-	for (unsigned i = 0; settings_roots[i]; i++) {
-		size_t length = strlen(settings_roots[i]);
-
-		if (n > length && memcmp(path, settings_roots[i], length) == 0 && path[length] == '/')
+	for (unsigned i = 0; settings_roots[i]; i++)
+		if (is_below(path, n, settings_roots[i]))
 			return true;
-	}
 	return settings_is_of_home(path, n);
 }
 

@@ -197,6 +197,60 @@ static bool may_be_shown(const char *path, const struct stat *st)
 	return (st->st_mode & 0004) || strncmp(path, "/etc/sudoers", 12) == 0;
 }
 
+static void put_entry(struct output *o, struct settings_head *head, const char *path, const struct output *nodes)
+{
+	head->nodes = nodes->full ? 0 : (uint32_t)nodes->used;
+	head->is_tree = head->is_tree && !nodes->full;
+	put(o, head, sizeof(*head));
+	put(o, path, head->path);
+	put(o, nodes->bytes, head->nodes);
+}
+
+/* A unit that is made known by a link and lies where nobody watches it: what it does is told with the link. What may lie
+ * there is anybody's, so that it may be slow; who asked does not wait for us. */
+static void put_linked(struct output *nodes, const char *path, const char *target, const struct trigger_sink *sink)
+{
+	static uint8_t text[SETTINGS_FILE_MAX + 1];
+	OWNED_FD fd = *target == '/' ? open(target, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	char link[64], found[4096];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || nodes->full)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, found, sizeof(found));
+	if (n <= 0 || settings_is_watched(found, (size_t)n))
+		return;
+	n = pread(fd, text, SETTINGS_FILE_MAX, 0);
+	if (n < 0)
+		return;
+	text[n] = 0;
+	triggers_read(path, (const char *)text, (size_t)n, sink);
+}
+
+static int put_link(struct output *o, const char *path, int fd, const struct stat *st)
+{
+	struct settings_head head = { .path = (uint32_t)strlen(path) + 1, .is_tree = 1, .is_gone = st->st_nlink == 0 };
+	struct output nodes = { .max = SETTINGS_ENTRY_MAX };
+	const struct trigger_sink sink = { &nodes, put_filter, put_consumer, put_binding };
+	char target[4096];
+	ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = 0;
+	put_digest((const uint8_t *)target, (size_t)n, head.digest);
+	put(&nodes, "", 1);
+	put(&nodes, (const char[]){ NODE_LINK }, 1);
+	put(&nodes, target, (size_t)n + 1);
+	if (!triggers_link(path, &sink))
+		put_linked(&nodes, path, target, &sink);
+	put_entry(o, &head, path, &nodes);
+	free(nodes.bytes);
+	return o->full ? -EFBIG : 0;
+}
+
 static int put_file(struct output *o, const char *path, int fd)
 {
 	static uint8_t text[SETTINGS_FILE_MAX + 1];
@@ -206,7 +260,11 @@ static int put_file(struct output *o, const char *path, int fd)
 	struct stat st;
 	ssize_t n;
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return -errno;
+	if (fd >= 0 && S_ISLNK(st.st_mode))
+		return put_link(o, path, fd, &st);
+	if (fd >= 0 && !S_ISREG(st.st_mode))
 		return -EINVAL;
 	head.is_gone = fd >= 0 && st.st_nlink == 0;
 	n = fd >= 0 ? pread(fd, text, SETTINGS_FILE_MAX, 0) : -1;
@@ -225,13 +283,17 @@ static int put_file(struct output *o, const char *path, int fd)
 		nodes.full = false;
 		triggers_read(path, (const char *)text, (size_t)n, &sink);
 	}
-	head.nodes = nodes.full ? 0 : (uint32_t)nodes.used;
-	head.is_tree = head.is_tree && !nodes.full;
-	put(o, &head, sizeof(head));
-	put(o, path, head.path);
-	put(o, nodes.bytes, head.nodes);
+	put_entry(o, &head, path, &nodes);
 	free(nodes.bytes);
 	return o->full ? -EFBIG : 0;
+}
+
+/* Not through a link: that is itself what is asked about. */
+static int open_entry(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 && errno == ELOOP ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : fd;
 }
 
 static int as_memfd(struct output *o, int r)
@@ -273,7 +335,7 @@ int help_setting(const char *path, int fd)
 		strip_mark(found, (size_t)n, fd);
 		return as_memfd(&o, put_file(&o, found, fd));
 	}
-	opened = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	opened = open_entry(path);
 	if (opened < 0 && errno != EACCES)
 		return -errno;
 	return as_memfd(&o, put_file(&o, path, opened));
@@ -294,8 +356,8 @@ static void survey_one(struct output *o, const char *folder, const struct dirent
 		return;
 	if (entry->d_type == DT_DIR && depth < DEPTH_MAX) {
 		survey(o, path, depth + 1, files);
-	} else if (entry->d_type == DT_REG && ++*files < FILES_MAX) {
-		OWNED_FD fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	} else if ((entry->d_type == DT_REG || entry->d_type == DT_LNK) && ++*files < FILES_MAX) {
+		OWNED_FD fd = open_entry(path);
 
 		put_file(o, path, fd);
 	}

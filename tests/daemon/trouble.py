@@ -1085,6 +1085,129 @@ def what_the_machine_will_do_later_is_told(folder):
         konseki.close()
 
 
+WATCHED_LATER = ('<Sysmon schemaversion="4.90"><EventFiltering><WmiEvent onmatch="exclude"/>'
+                 '<RegistryEvent onmatch="exclude"/></EventFiltering></Sysmon>')
+
+
+def triggers(konseki, *words):
+    """Events 19 to 21 in which one of these words stands: number, operation and what follows the user."""
+    return [(i, e['EventData']['Operation'], *list(e['EventData'].values())[5:]) for i in (19, 20, 21)
+            for e in konseki.log.events(i) if any(word in str(value) for word in words for value in e['EventData'].values())]
+
+
+def each_place_where_something_is_to_be_done_later_is_read(folder):
+    """Written into a folder that may be a new one, by root; and the same texts where nobody reads them, which are none."""
+    own = os.path.join(folder, 'etc/systemd/system')
+    os.makedirs(own)
+    # Path, text, what must be told of it: all but the path as the reader has it.
+    places = [
+        ('/var/spool/cron/crontabs/zz', '0 1 * * * /bin/zz\n',
+         [(19, 'Created', 'cron', '{}:1', '0 1 * * *'), (20, 'Created', '{}:1', 'Command Line', '/bin/zz'),
+          (21, 'Created', '{}:1', '{}:1')]),
+        ('/var/spool/cron/atjobs/a0000101c5e2f0', '#!/bin/sh\n',
+         [(19, 'Created', 'at', '{}', '2026-07-22 21:04 UTC'), (20, 'Created', '{}', 'Script', '{}'), (21, 'Created', '{}', '{}')]),
+        ('/etc/cron.hourly/zz', '#!/bin/sh\n',
+         [(19, 'Created', 'cron', '{}', '@hourly'), (20, 'Created', '{}', 'Script', '{}'), (21, 'Created', '{}', '{}')]),
+        ('/etc/udev/rules.d/99-zz.rules', 'ACTION=="add", RUN+="/bin/zz"\n',
+         [(19, 'Created', 'udev', '{}:1', 'ACTION=="add"'), (20, 'Created', '{}:1', 'Command Line', '/bin/zz'),
+          (21, 'Created', '{}:1', '{}:1')]),
+        ('/etc/systemd/user/zz-user.timer', '[Timer]\nOnCalendar=daily\n',
+         [(19, 'Created', 'systemd-user', 'zz-user.timer', 'OnCalendar=daily'),
+          (21, 'Created', 'zz-user.service', 'zz-user.timer')]),
+        ('/usr/local/lib/systemd/system/zz-local.service', '[Service]\nExecStart=/bin/zz\n',
+         [(20, 'Created', 'zz-local.service', 'Command Line', '/bin/zz')]),
+        ('/etc/systemd/system/zz-other.service.d/more.conf', '[Service]\nExecStartPost=/bin/zz\n',
+         [(20, 'Created', 'zz-other.service', 'Command Line', '/bin/zz')]),
+        ('/etc/xdg/autostart/zz.desktop', '[Desktop Entry]\nExec=/bin/zz\n',
+         [(19, 'Created', 'autostart', '{}', 'login'), (20, 'Created', '{}', 'Command Line', '/bin/zz'), (21, 'Created', '{}', '{}')]),
+        ('/usr/local/share/dbus-1/services/zz.service', '[D-BUS Service]\nName=org.zz\nExec=/bin/zz\n',
+         [(19, 'Created', 'dbus', '{}', 'Name=org.zz'), (20, 'Created', '{}', 'Command Line', '/bin/zz'), (21, 'Created', '{}', '{}')]),
+    ]
+    must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/var/spool')
+    konseki = Run(folder, '-c', write(folder + '/rules.xml', WATCHED_LATER))
+    try:
+        for path, text, _ in places:
+            write(os.path.join(own, 'zz-' + os.path.basename(path)), text)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write(path, text)
+        for path, _, expected in places:
+            expected = sorted(tuple(v.format(path) if isinstance(v, str) else v for v in e) for e in expected)
+            name = expected[-1][-1] if expected[-1][0] == 21 else expected[-1][2]
+            told = eventually(lambda: len(t := triggers(konseki, name)) >= len(expected) and t, f'what is in {path}', 10)
+            assert sorted(told) == expected, (path, told)
+        assert not [t for t in triggers(konseki, 'zz-zz', 'zz-a00', 'zz-more', 'zz-99') if t[2] != 'zz-other.service']
+        konseki.stop()
+    finally:
+        konseki.close()
+        must('umount', '/var/spool')
+
+
+def what_is_enabled_and_disabled_is_told(folder):
+    """As systemctl does it: a link among those that a target wants. One that was there before; one to a unit that lies where
+    nobody watches; and one elsewhere, which is none."""
+    wants = '/etc/systemd/system/timers.target.wants'
+    os.makedirs(wants, exist_ok=True)
+    os.symlink('/nowhere/zz-before.timer', f'{wants}/zz-before.timer')
+    evil = write(os.path.join(folder, 'zz-evil.service'), '[Service]\nExecStart=/bin/evil\n')
+    os.chmod(folder, 0o755)
+    konseki = Run(folder, '-c', write(folder + '/rules.xml', WATCHED_LATER))
+    try:
+        def settings(path):
+            return [tuple(e['EventData'][k] for k in ('EventType', *(('Details',) if i == 13 else ())))
+                    for i in (12, 13) for e in konseki.log.events(i) if e['EventData']['TargetObject'] == path]
+
+        write('/etc/zz-first', 'x\n')  # the first look at all settings is over when this is told as made
+        eventually(lambda: settings('/etc/zz-first'), 'a first setting')
+        os.symlink('/nowhere/zz-a.timer', os.path.join(folder, 'zz-elsewhere.timer'))
+        must('ln', '-s', '/usr/lib/systemd/system/zz-a.timer', f'{wants}/zz-a.timer')
+        os.unlink(f'{wants}/zz-before.timer')
+        os.symlink(evil, '/etc/systemd/system/zz-evil.service')
+        eventually(lambda: len(triggers(konseki, 'zz-')) >= 3, 'what was enabled')
+        assert sorted(triggers(konseki, 'zz-')) == [
+            (20, 'Created', 'zz-evil.service', 'Command Line', '/bin/evil'), (21, 'Created', 'zz-a.timer', 'timers.target'),
+            (21, 'Deleted', 'zz-before.timer', 'timers.target')], triggers(konseki, 'zz-')
+        assert settings(f'{wants}/zz-a.timer') == [('CreateKey',), ('SetValue', '/usr/lib/systemd/system/zz-a.timer')]
+        must('ln', '-sfn', '/dev/null', f'{wants}/zz-a.timer')
+        eventually(lambda: ('SetValue', '/dev/null') in settings(f'{wants}/zz-a.timer'), 'another target')
+        os.unlink(f'{wants}/zz-a.timer')
+        os.unlink('/etc/systemd/system/zz-evil.service')
+        eventually(lambda: len([t for t in triggers(konseki, 'zz-') if t[1] == 'Deleted']) == 3, 'what was disabled')
+        konseki.stop()
+    finally:
+        konseki.close()
+
+
+def what_is_to_be_done_later_for_a_user_is_told(folder):
+    """Units, links and autostart in folders that he makes for them a moment before, and which only he may enter."""
+    must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/home')
+    os.mkdir('/home/zz', 0o700)
+    konseki = Run(folder, '-c', write(folder + '/rules.xml', WATCHED_LATER))
+    try:
+        units, autostart = '/home/zz/.config/systemd/user', '/home/zz/.config/autostart'
+        os.makedirs(f'{units}/default.target.wants')
+        os.makedirs(autostart)
+        write(f'{units}/zz.service', '[Service]\nExecStart=/home/zz/evil\n')
+        write(f'{units}/zz.timer', '[Timer]\nOnBootSec=5\n')
+        os.symlink('../zz.service', f'{units}/default.target.wants/zz.service')
+        write(f'{autostart}/zz.desktop', '[Desktop Entry]\nExec=/home/zz/evil\n')
+        write('/home/zz/zz.service', '[Service]\nExecStart=/bin/nothing\n')
+        eventually(lambda: len(triggers(konseki, 'zz')) >= 7, 'what was written')
+        assert sorted(triggers(konseki, 'zz')) == sorted([
+            (20, 'Created', 'zz.service', 'Command Line', '/home/zz/evil'), (19, 'Created', 'systemd-user', 'zz.timer', 'OnBootSec=5'),
+            (21, 'Created', 'zz.service', 'zz.timer'), (21, 'Created', 'zz.service', 'default.target'),
+            (19, 'Created', 'autostart', f'{autostart}/zz.desktop', 'login'),
+            (20, 'Created', f'{autostart}/zz.desktop', 'Command Line', '/home/zz/evil'),
+            (21, 'Created', f'{autostart}/zz.desktop', f'{autostart}/zz.desktop')]), triggers(konseki, 'zz')
+        write(f'{units}/zz.service', '[Service]\nExecStart=/home/zz/worse\n')
+        os.unlink(f'{units}/default.target.wants/zz.service')
+        eventually(lambda: (20, 'Modified', 'zz.service', 'Command Line', '/home/zz/worse') in triggers(konseki, 'zz'), 'a change')
+        eventually(lambda: (21, 'Deleted', 'zz.service', 'default.target') in triggers(konseki, 'zz'), 'what was disabled')
+        konseki.stop()
+    finally:
+        konseki.close()
+        must('umount', '/home')
+
+
 class Display:
     """An X server of an ordinary user, that wants a cookie; it ends with the test."""
 
@@ -1194,7 +1317,7 @@ def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
-                      'Display')]
+                      'Display', 'triggers')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))

@@ -110,7 +110,7 @@ static const char *after_write(struct changes *c, const struct file *f)
 	OWNED_FD fd = list_of(f);
 
 	told[0] = 0;
-	assert_true(changes_touched_take(c, -1, f->path, strlen(f->path), &who, 5));
+	assert_true(changes_touched_take(c, -1, f->path, strlen(f->path), &who, 5, 0));
 	changes_answer(c, fd, &out);
 	assert_null(changes_head(c));
 	return told;
@@ -162,6 +162,11 @@ static const struct {
 	  { "/etc/f", "2", FILTER("r"), sizeof(FILTER("r")), false, false }, "/etc/f=2\n19 Modified cron n r\n" },
 	{ { "/etc/f", "1", FILTER("q"), sizeof(FILTER("q")), false, false }, PLAIN("2"),
 	  "/etc/f=2\n19 Deleted cron n q\n20 Deleted n Script d\n21 Deleted n n\n" },
+	/* Symbolic links, and what takes the place of one. */
+	{ { "/etc/g", "1", "", 0, false, false }, TREE("2", "\0z/to"), "CreateKey /etc/f\n/etc/f=/to\n" },
+	{ TREE("1", "\0z/to"), TREE("2", "\0z/other"), "/etc/f=/other\n" },
+	{ PLAIN("1"), TREE("2", "\0z/to"), "/etc/f=/to\n" },
+	{ TREE("1", "\0z/to"), PLAIN("2"), "/etc/f=2\n" },
 	{ PLAIN("1"), { "/home/f", "2", "", 0, false, false }, "" }, /* not ours to tell */
 };
 
@@ -188,7 +193,7 @@ static void what_was_written_before_the_first_look_is_told_as_a_whole(void **sta
 
 	(void)state;
 	told[0] = 0;
-	assert_true(changes_touched_take(c, -1, f.path, strlen(f.path), &who, 5));
+	assert_true(changes_touched_take(c, -1, f.path, strlen(f.path), &who, 5, 0));
 	assert_false(changes_is_surveyed(c));
 	changes_take_survey(c, fd);
 	changes_answer(c, fd, &out);
@@ -243,14 +248,42 @@ static void more_than_can_wait_is_refused(void **state)
 	unsigned taken = 0;
 
 	(void)state;
-	while (taken < 1000 && changes_touched_take(c, open("/dev/null", O_RDONLY), NULL, 0, &who, 1))
+	while (taken < 1000 && changes_touched_take(c, open("/dev/null", O_RDONLY), NULL, 0, &who, 1, 0))
 		taken++;
 	assert_int_equal(taken, 256);
 	changes_answer(c, -1, &out); /* no answer: passed over */
-	assert_true(changes_touched_take(c, -1, "/etc/f", 6, &who, 1));
+	assert_true(changes_touched_take(c, -1, "/etc/f", 6, &who, 1, 0));
 }
 
 /* Each byte of a list changed in turn: what is read stays within it. */
+/* What was closed after writing is told by that; what was not is looked at after a moment, in the name of who made it. */
+static void what_was_made_and_not_told_is_overdue(void **state)
+{
+	const struct file f = { "/etc/told", "1", "", 0, false, false };
+	OWNED(changes) c = changes_new();
+	struct change late;
+
+	(void)state;
+	assert_true(changes_expect(c, "/etc/told", 9, &who, 5, CHANGE_MADE));
+	assert_true(changes_expect(c, "/etc/not", 8, &who, 6, CHANGE_MADE));
+	assert_true(changes_expect(c, "/etc/gone", 9, &who, 7, 0));
+	after_write(c, &f);
+	changes_deleted(c, "/etc/gone", 9, &who, 8, &out);
+	assert_false(changes_overdue_take(c, 6, &late));
+	assert_true(changes_overdue_take(c, 10000000000, &late));
+	assert_string_equal(late.path, "/etc/not");
+	assert_int_equal(late.flags, CHANGE_EARLY | CHANGE_MADE);
+	assert_int_equal(late.time_ns, 6);
+	free(late.path);
+	assert_false(changes_overdue_take(c, 10000000000, &late));
+	for (unsigned i = 0; i < 1024; i++) {
+		char path[32];
+
+		assert_true(changes_expect(c, path, (size_t)snprintf(path, sizeof(path), "/etc/%u", i), &who, 9, 0));
+	}
+	assert_false(changes_expect(c, "/etc/many", 9, &who, 9, 0));
+}
+
 static void a_broken_list_is_harmless(void **state)
 {
 	struct file f = TREE("1", "/a\0v1\0/b\0k");
@@ -284,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_deleted_file_is_forgotten),
 		cmocka_unit_test(a_renamed_file_is_another_one_from_then_on),
 		cmocka_unit_test(more_than_can_wait_is_refused),
+		cmocka_unit_test(what_was_made_and_not_told_is_overdue),
 		cmocka_unit_test(a_broken_list_is_harmless),
 	};
 

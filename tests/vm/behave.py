@@ -31,6 +31,8 @@ RULES = os.path.join(HERE, 'behaviours', 'rules.xml')
 ARCHIVE = 'konseki-behaviours'  # as in these rules
 EMULATED_MANY = '5000'  # file_again_and_again: emulation is twenty times slower
 
+TRIGGERS = (19, 20, 21)  # which name no process, only its user
+
 Event = collections.namedtuple('Event', 'id number time data')
 
 
@@ -57,7 +59,7 @@ class Expectation:
             raise ValueError(f'not understood in "{line}": {self.FIELD.sub("", rest)}')
         named = {name for name, _, _ in self.fields}
         if self.id != 6:  # which has no process
-            defaults = self.OF_TWO if self.id in (8, 10) else self.DEFAULTS
+            defaults = self.OF_TWO if self.id in (8, 10) else self.DEFAULTS[2:] if self.id in TRIGGERS else self.DEFAULTS
             self.fields += [field for field in defaults if field[0] not in named]
 
     def count(self, ledger):
@@ -117,7 +119,8 @@ def behaviours():
 class Ledger:
     """What a behaviour wrote down about itself. A name that occurs more than once is a list."""
 
-    def __init__(self, text, program):
+    def __init__(self, name, text, program):
+        self.name = name
         self.lines = collections.defaultdict(list)
         for line in text.split('\n'):
             name, _, value = line.partition('=')
@@ -138,6 +141,8 @@ class Ledger:
         """Whether a record is of this behaviour's doing, or about its files."""
         if event.id == 6:
             return True
+        if event.id in TRIGGERS:
+            return any(self.name in str(value) for value in event.data.values())
         pids = self.lines['pid'] + self.lines['children']
         if any(str(event.data.get(name)) in pids for name in ('ProcessId', 'SourceProcessId', 'TargetProcessId')):
             return True
@@ -159,7 +164,7 @@ class Recording:
 
     def ledger(self, name):
         with open(os.path.join(self.programs, name), 'rb') as f:
-            return Ledger(self.text(name + '.ledger'), f.read())
+            return Ledger(name, self.text(name + '.ledger'), f.read())
 
 
 def event_of(record):

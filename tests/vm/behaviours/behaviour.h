@@ -10,7 +10,8 @@
  * VALUE is in double quotes if it holds blanks; \n \t \" \\ stand for themselves, $name is a line of the
  * ledger, $sha256(TAG) the digest of this program with TAG behind it (see copy_self), Field~VALUE a regular
  * expression. Unless a line says otherwise: ProcessId=$self Image=$image User=root; of 8 and 10, which have two processes,
- * SourceProcessId=$self SourceImage=$image SourceUser=root TargetUser=root.
+ * SourceProcessId=$self SourceImage=$image SourceUser=root TargetUser=root; of 19 to 21, which have none, only the user. Of
+ * these count as the behaviour's those in which its name stands.
  *
  * A program called before_* is started before the monitor; it says ready=, and is let go by a byte on its standard
  * input when the monitor is there.
