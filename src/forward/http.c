@@ -13,6 +13,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
+#include "../base/clock.h"
 #include "loaded.h"
 
 #define CONNECT_MS       10000L
@@ -20,6 +21,7 @@
 #define SLOWEST          (128u * 1024u / 1000u) /* bytes of a body in a millisecond */
 #define STALL_S          25L                    /* no answer that long, or less than */
 #define STALL_BYTES      64L                    /* bytes a second, either way */
+#define REST_MS          5000u                  /* for what follows the head of an answer */
 #define RETRY_AFTER_MAX  3600
 #define CERTIFICATES_MAX (4u << 20)
 
@@ -44,7 +46,8 @@ struct http {
 	bool again;       /* libcurl wanted to send it once more */
 	size_t head_size; /* bytes of all heads so far */
 	int status;       /* of the head that is read; 0: none is */
-	bool has_head;    /* the answer's has come to its end */
+	bool has_head;    /* the answer's has come to its end, */
+	uint64_t head_ms; /* at that time */
 	char why[CURL_ERROR_SIZE];
 	char body[HTTP_BODY_MAX + 1];
 };
@@ -87,6 +90,11 @@ static bool is_this_machine(const char *url)
 }
 
 /* --- what the library calls */
+
+static uint64_t now_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
+}
 
 /* What a server says is shown to people. */
 static void take_text(char *to, size_t size, const char *from, size_t n)
@@ -132,9 +140,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
 		curl.curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 		h->status = (int)status;
 		memset(h->answer->wanted, 0, sizeof(h->answer->wanted));
-	} else if (n <= 2 && h->status >= 200)
+	} else if (n <= 2 && h->status >= 200) {
 		h->has_head = true;
-	else
+		h->head_ms = now_ms();
+	} else
 		take_header(h, line, n);
 	return n;
 }
@@ -148,6 +157,18 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *self)
 	memcpy(h->body + h->answer->size, bytes, kept);
 	h->answer->size += kept;
 	return kept; /* fewer than came: the library ends it there */
+}
+
+/* Once a second at least. */
+static int on_progress(void *self, curl_off_t down, curl_off_t down_now, curl_off_t up, curl_off_t up_now)
+{
+	const struct http *h = self;
+
+	(void)down;
+	(void)down_now;
+	(void)up;
+	(void)up_now;
+	return h->has_head && now_ms() - h->head_ms > REST_MS;
 }
 
 static size_t on_send(char *to, size_t size, size_t count, void *self)
@@ -240,6 +261,9 @@ static CURLcode set_request(struct http *h, const struct http_request *q, struct
 	SET(HEADERDATA, h);
 	SET(WRITEFUNCTION, on_body);
 	SET(WRITEDATA, h);
+	SET(NOPROGRESS, 0L);
+	SET(XFERINFOFUNCTION, on_progress);
+	SET(XFERINFODATA, h);
 	return r;
 }
 

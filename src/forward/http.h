@@ -49,5 +49,5 @@ DEFINE_DROP(http)
 /* Is this an address that we would send to? 0 or -EBADMSG. Needs no library. */
 int http_check_url(const char *url, bool plain, struct err *e);
 
-/* Connecting takes 10 s at most, the whole 30 s and what the body needs at 128 KiB/s. *a is filled. */
+/* Connecting takes 10 s at most, the whole 30 s and what the body needs at 128 KiB/s, an answer's body 5 s. *a is filled. */
 void http_do(struct http *h, const struct http_request *r, struct http_answer *a);

@@ -18,6 +18,7 @@
 #define APPENDED_MAX   (1ull << 30)
 #define APPEND_S       3600
 #define MARKER_TRIES   5u
+#define MARKER_NS      5000000000ull /* not with a server that needs longer for a request: a try must end in time */
 #define TENANT_DEFAULT "default"
 
 struct sink {
@@ -324,20 +325,27 @@ static int try_marker(struct sink *s, const char *name, const char *method)
 	return storage_do(s->storage, &r, &got, &ignored) ? was_allowed(&got) : -1;
 }
 
+static bool is_late(uint64_t begun_ns)
+{
+	return clock_ns(CLOCK_MONOTONIC) - begun_ns > MARKER_NS;
+}
+
 /* Once in a process's life, with a blob that is nothing else: what may be done to it may be done to all. */
 static void find_erasable(struct sink *s)
 {
 	static const char text[] = "konseki tries to overwrite and to delete this blob, and must not be able to\n";
+	uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
 	struct answer ignored = { 0 };
 	char name[NAME_SIZE];
-	int overwritten, deleted;
+	int overwritten, deleted = -1;
 
 	s->marker_tries++;
 	name_own(s, 0, "marker", "txt", name);
-	if (put_block_blob(s, name, "text/plain", text, sizeof(text) - 1, 0, &ignored) != KEPT)
+	if (put_block_blob(s, name, "text/plain", text, sizeof(text) - 1, 0, &ignored) != KEPT || is_late(begun_ns))
 		return;
 	overwritten = try_marker(s, name, "PUT");
-	deleted = overwritten < 0 ? -1 : try_marker(s, name, "DELETE");
+	if (overwritten >= 0 && !is_late(begun_ns))
+		deleted = try_marker(s, name, "DELETE");
 	s->erasable = s->erasable || overwritten > 0 || deleted > 0;
 	s->erasable_known = overwritten >= 0 && deleted >= 0;
 }
@@ -388,13 +396,15 @@ static int open_sink(const struct forward_target *t, const struct identity *id, 
 
 static void send(struct sink *s, const struct batch *b, struct answer *a)
 {
+	uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
+
 	/* Heartbeats and tests are no events, and stand apart from them. */
 	if (s->appends && (b->kind == BATCH_EVENTS || b->kind == BATCH_GAP))
 		send_append(s, b, a);
 	else
 		send_block(s, b, a);
 	s->taken_before = a->outcome == SINK_TAKEN;
-	if (a->outcome == SINK_SENT && !s->erasable_known && s->marker_tries < MARKER_TRIES)
+	if (a->outcome == SINK_SENT && !s->erasable_known && s->marker_tries < MARKER_TRIES && !is_late(begun_ns))
 		find_erasable(s);
 }
 

@@ -12,13 +12,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
-import harness
+import azure_parts
+from azure_parts import Driver, refusal
 from azurite import Azurite
-from harness import Driver, refusal
+from parts import LONG, Certificates
 from servers import CUT, CUT_BEFORE, HALF, RESET, Metadata, Storage
 
 SAS = 'sv=2021-12-02&sp=c&se=2099-01-01T00%3A00%3A00Z&sr=c&sig=s%2B%2F%3D'
@@ -26,7 +26,7 @@ STORAGE = 'https://storage.azure.com/'
 
 
 def unpacked(data):
-    return subprocess.run(['zstd', '-dc'], input=data, capture_output=True, check=True, timeout=harness.LONG).stdout
+    return subprocess.run(['zstd', '-dc'], input=data, capture_output=True, check=True, timeout=LONG).stdout
 
 
 def records(data):
@@ -87,7 +87,7 @@ def a_batch_is_a_blob_that_its_sender_can_neither_change_nor_delete():
 def plain(azurite, method, path, headers, body):
     """The status of a request as somebody who has no more than what is in it."""
     import http.client
-    connection = http.client.HTTPConnection('127.0.0.1', azurite.port, timeout=harness.LONG)
+    connection = http.client.HTTPConnection('127.0.0.1', azurite.port, timeout=LONG)
     connection.request(method, path, body, {'x-ms-version': '2021-12-02'} | headers)
     status = connection.getresponse().status
     connection.close()
@@ -158,7 +158,7 @@ def a_store_that_is_away_for_a_while_has_everything_afterwards():
         answer = d.batch(3, 4)
         assert answer.outcome == 'RETRY' and not answer.misconfigured, answer
         a.start()
-        sent(d.send())
+        sent(d.again())
     assert [records(a.blob(logs, name)[0]) for name in a.blobs(logs) if name.endswith('.zst')] == [[1, 2], [3, 4]]
 
 
@@ -173,17 +173,17 @@ def jwt(audience):
         'nbf': now - 60, 'exp': now + 3600}), 'c2ln'))
 
 
-def an_identity_is_enough():
-    with tempfile.TemporaryDirectory() as folder:
-        pem, key = harness.certificate(folder, 'store', 'IP:127.0.0.1')
-        with Azurite((pem, key)) as a, Metadata(STORAGE, lambda: jwt('https://storage.azure.com')) as m:
-            a.make_container('logs')
-            with Driver('azure-blob', a.url('logs'), ca=pem, metadata=m.url()) as d:
-                sent(d.batch(1, 2))
-                sent(d.batch(3, 4))
-                assert d.erasable()  # the emulator gives an identity all rights
-            assert m.requests == 1
-            assert sum(name.endswith('.zst') for name in a.blobs('logs')) == 2
+def an_identity_is_enough(folder):
+    c = Certificates(folder)
+    with Azurite((c.path('server.pem'), c.path('server.key'))) as a, \
+            Metadata(STORAGE, lambda: jwt('https://storage.azure.com')) as m:
+        a.make_container('logs')
+        with Driver('azure-blob', a.url('logs'), ca=c.path('ca.pem'), metadata=m.url()) as d:
+            sent(d.batch(1, 2))
+            sent(d.batch(3, 4))
+            assert d.erasable()  # the emulator gives an identity all rights
+        assert m.requests == 1
+        assert sum(name.endswith('.zst') for name in a.blobs('logs')) == 2
 
 
 # --- the stand-in
@@ -241,7 +241,7 @@ def a_lost_answer_does_not_make_two_blobs():
                 s.tell(how)
                 answer = d.batch(first, first + 1)
                 assert answer.outcome == 'RETRY' and answer.doubtful, answer
-                sent(d.send('doubtful'))
+                sent(d.again('doubtful'))
                 # The same in another process, after a crash of the first.
             with storage_driver(s) as d:
                 sent(d.batch(first, first + 1, 'doubtful'))
@@ -256,7 +256,7 @@ def a_connection_that_was_kept_and_ends_is_no_second_try_in_secret():
         s.tell(CUT)
         answer = d.batch(2, 2)
         assert answer.outcome == 'RETRY' and answer.doubtful and s.requests == before + 1, answer
-        sent(d.send('doubtful'))
+        sent(d.again('doubtful'))
 
 
 def a_taken_name_is_told_once_and_then_is_a_fault():
@@ -280,7 +280,7 @@ def an_answer_that_says_two_things_leads_to_another_name():
         answer = d.batch(1, 1, 'doubtful')
         assert answer.outcome == 'TAKEN' and answer.doubtful, answer
         s.tell((403, 'AuthorizationPermissionMismatch'))
-        answer = d.send('nonce=' + 32 * 'b')
+        answer = d.again('nonce=' + 32 * 'b')
         assert answer.outcome == 'RETRY' and answer.misconfigured, answer
 
 
@@ -289,18 +289,18 @@ def an_event_log_comes_with_its_seals():
         d.item(1)
         d.say('seals KSSEAL1...')
         s.tell((201, ''), (500, 'InternalError'))
-        answer = d.send()
+        answer = d.again()
         assert answer.outcome == 'RETRY' and answer.doubtful, answer
         s.blobs.clear()
         # What was kept of it is not sent again.
         before = s.requests
-        sent(d.send('doubtful'))
+        sent(d.again('doubtful'))
         log, = s.named('.evtx.zst')
         assert not s.named('.evtx.seal') and s.requests - before == 1 + 3
     with Storage() as s, storage_driver(s, form='evtx') as d:
         d.item(1)
         d.say('seals KSSEAL1...')
-        sent(d.send())
+        sent(d.again())
         assert s.named('.evtx.zst')[0].removesuffix('.zst') == s.named('.evtx.seal')[0].removesuffix('.seal')
         assert s.blobs[s.named('.evtx.seal')[0]] == b'KSSEAL1...'
 
@@ -312,7 +312,7 @@ def a_lost_answer_to_an_append_leads_to_another_blob():
             s.tell(how)
             answer = d.batch(3, 4)
             assert answer.outcome == 'RETRY' and answer.doubtful, answer
-            sent(d.send('doubtful'))
+            sent(d.again('doubtful'))
             sent(d.batch(5, 6))
             assert [records(s.blobs[name]) for name in s.named('-append-')] == blobs
 
@@ -330,7 +330,7 @@ def a_blob_that_takes_no_more_is_followed_by_another():
         s.tell((409, 'BlobImmutableDueToPolicy'))
         answer = d.batch(3, 4)
         assert answer.outcome == 'RETRY' and answer.misconfigured and 'policy' in answer.text, answer
-        sent(d.send())
+        sent(d.again())
 
 
 def a_token_is_asked_for_once_and_again_when_it_is_refused():
@@ -348,7 +348,7 @@ def a_token_is_asked_for_once_and_again_when_it_is_refused():
             s.tell((401, 'InvalidAuthenticationInfo'), (401, 'InvalidAuthenticationInfo'))
             answer = d.batch(5, 5)
             assert answer.outcome == 'RETRY' and answer.misconfigured and 'login' in answer.text, answer
-            sent(d.send())
+            sent(d.again())
     assert s.connections == 1, s.connections
 
 
@@ -371,7 +371,7 @@ def a_metadata_service_without_tokens_is_told():
             answer = d.batch(1, 1)
             assert answer.outcome == 'RETRY' and answer.misconfigured == misconfigured and words in answer.text, (told, answer)
             assert not answer.doubtful and answer.retry_after == (9 if told[0] == 429 else 0), answer
-        sent(d.send())
+        sent(d.again())
 
 
 def what_makes_no_sense_is_refused_before_anything_is_sent():
@@ -417,4 +417,4 @@ TESTS = [
 ]
 
 if __name__ == '__main__':
-    harness.main(TESTS)
+    azure_parts.main(TESTS)

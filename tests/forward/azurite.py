@@ -16,7 +16,7 @@ import tempfile
 import urllib.parse
 from email.utils import formatdate
 
-import harness
+from parts import LONG, eventually, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.path.join(os.path.expanduser('~'), '.cache', 'konseki-test')
@@ -48,7 +48,7 @@ class Azurite:
         self.account = 'konsekitest'
         self.key = os.urandom(64)
         self.tls = tls
-        self.port = harness.free_port()
+        self.port = free_port()
         self.folder = tempfile.mkdtemp(prefix='konseki-azurite-')
         self.process = None
         self.start()
@@ -62,7 +62,7 @@ class Azurite:
         account = f'{self.account}:{base64.b64encode(self.key).decode()}'
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, env=os.environ | {'AZURITE_ACCOUNTS': account})
-        harness.eventually(self.answers, 'Azurite')
+        eventually(self.answers, 'Azurite')
 
     def answers(self):
         assert self.process.poll() is None, 'Azurite ended'
@@ -73,7 +73,7 @@ class Azurite:
 
     def stop(self, with_signal=signal.SIGTERM):
         self.process.send_signal(with_signal)
-        self.process.wait(harness.LONG)
+        self.process.wait(LONG)
 
     def __enter__(self):
         return self
@@ -112,10 +112,10 @@ class Azurite:
         if signed:
             headers['Authorization'] = f'SharedKey {self.account}:{self._mac(text)}'
         if self.tls:
-            connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=harness.LONG,
+            connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=LONG,
                                                      context=ssl._create_unverified_context())
         else:
-            connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=harness.LONG)
+            connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=LONG)
         connection.request(method, path + ('?' + urllib.parse.urlencode(query) if query else ''), body, headers)
         answer = connection.getresponse()
         result = answer.status, dict((k.lower(), v) for k, v in answer.getheaders()), answer.read()

@@ -7,11 +7,11 @@ service. Prints TAP.
 """
 import json
 import sys
-import tempfile
 
 sys.dont_write_bytecode = True
-import harness
-from harness import Driver, json_item, refusal
+import azure_parts
+from azure_parts import UTC_NS, Driver, json_item, refusal
+from parts import Certificates
 from servers import CUT, CUT_BEFORE, HALF, RESET, Ingestion, Metadata
 
 RESOURCE = 'https://monitor.azure.com'
@@ -59,8 +59,8 @@ def what_is_no_record_has_a_key_of_its_own():
         for kind in ('gap', 'heartbeat', 'test'):
             s.driver.say('clear')
             s.driver.item(0, 255 if kind != 'heartbeat' else 0, text='{"Origin":{"Host":"h","Log":"1","X":{}}}')
-            sent(s.driver.send(kind), 1)
-        assert s.keys() == [f'{HOST}/1/{kind}-{harness.UTC_NS}' for kind in ('gap', 'heartbeat', 'test')]
+            sent(s.driver.again(kind), 1)
+        assert s.keys() == [f'{HOST}/1/{kind}-{UTC_NS}' for kind in ('gap', 'heartbeat', 'test')]
 
 
 def a_batch_that_is_too_large_goes_in_several_calls():
@@ -70,10 +70,10 @@ def a_batch_that_is_too_large_goes_in_several_calls():
         assert len(s.api.calls) == 3 and max(s.api.calls) <= 900000, s.api.calls
         # What was kept of it is known when the rest is not.
         s.api.tell((204, ''), (500, 'InternalError'))
-        answer = s.driver.send()
+        answer = s.driver.again()
         assert answer.outcome == 'RETRY' and answer.doubtful and 0 < answer.confirmed < 1500, answer
         s.api.tell((204, ''), (413, ''))
-        assert s.driver.send().outcome == 'RETRY'
+        assert s.driver.again().outcome == 'RETRY'
 
 
 def a_text_that_the_service_would_cut_is_cut_by_us_and_says_so():
@@ -83,7 +83,7 @@ def a_text_that_the_service_would_cut_is_cut_by_us_and_says_so():
     with Service() as s:
         s.driver.item(1, text=item)
         s.driver.item(2)
-        sent(s.driver.send(), 2)
+        sent(s.driver.again(), 2)
         data = s.api.rows[0]['EventData']
         assert data['Image'] == '/bin/x' and data['Other'][1] == 'short', data.keys()
         for text, original in ((data['CommandLine'], long), (data['Other'][0], json.loads(f'"{wide}"'))):
@@ -114,7 +114,7 @@ def every_answer_has_its_consequence():
             assert (answer.outcome, answer.doubtful, answer.misconfigured) == (outcome, doubtful, misconfigured), (told, answer)
             assert words in answer.text and answer.confirmed == 0, (told, answer)
             assert answer.retry_after == (33 if told[0] == 429 else 0), answer
-        sent(s.driver.send(), 2)
+        sent(s.driver.again(), 2)
 
 
 def a_token_that_is_refused_is_renewed_once():
@@ -130,7 +130,7 @@ def a_token_that_is_refused_is_renewed_once():
         s.metadata.tell((500, ''))
         answer = s.driver.batch(3, 3)
         assert answer.outcome == 'RETRY' and not answer.misconfigured and 'metadata service' in answer.text, answer
-        sent(s.driver.send(), 1)
+        sent(s.driver.again(), 1)
 
 
 def one_malformed_event_is_known_from_a_stream_that_is_not_ours():
@@ -159,16 +159,15 @@ def what_a_server_says_is_shown_without_its_tricks():
             assert answer.text.isascii() and answer.text.isprintable() and len(answer.text) < 200, answer
 
 
-def everything_goes_by_tls_too():
-    with tempfile.TemporaryDirectory() as folder:
-        tls = harness.certificate(folder, 'api', 'IP:127.0.0.1')
-        with Metadata(RESOURCE, lambda: 't') as m, Ingestion(lambda: 't', tls) as api:
-            with Driver('log-analytics', api.url(api.PATH), metadata=m.url(), ca=tls[0]) as d:
-                sent(d.batch(1, 2), 2)
-            with Driver('log-analytics', api.url(api.PATH), metadata=m.url()) as d:
-                answer = d.batch(1, 2)
-                assert answer.outcome == 'RETRY' and not answer.doubtful and 'certificate' in answer.text, answer
-            assert len(api.rows) == 2
+def everything_goes_by_tls_too(folder):
+    c = Certificates(folder)
+    with Metadata(RESOURCE, lambda: 't') as m, Ingestion(lambda: 't', (c.path('server.pem'), c.path('server.key'))) as api:
+        with Driver('log-analytics', api.url(api.PATH), metadata=m.url(), ca=c.path('ca.pem')) as d:
+            sent(d.batch(1, 2), 2)
+        with Driver('log-analytics', api.url(api.PATH), metadata=m.url()) as d:
+            answer = d.batch(1, 2)
+            assert answer.outcome == 'RETRY' and not answer.doubtful and 'certificate' in answer.text, answer
+        assert len(api.rows) == 2
 
 
 def what_makes_no_sense_is_refused_before_anything_is_sent():
@@ -190,4 +189,4 @@ TESTS = [
 ]
 
 if __name__ == '__main__':
-    harness.main(TESTS)
+    azure_parts.main(TESTS)

@@ -65,9 +65,10 @@ class Answer:
 class Sink:
     """forward_send with one sink, in which each send() is one try."""
 
-    def __init__(self, *words, check=True):
+    def __init__(self, *words, check=True, environment=None):
         self.process = subprocess.Popen([SEND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, errors='replace')
+                                        stderr=subprocess.PIPE, text=True, errors='replace',
+                                        env={**os.environ, **(environment or {})})
         self.check = check
 
     def send(self, items, kind=''):
