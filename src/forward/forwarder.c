@@ -52,7 +52,6 @@ struct forwarder {
 	bool stop;                 /* the service ends */
 	unsigned failures;         /* in a row */
 	uint64_t beat_ms;          /* when the next heartbeat is due */
-	bool asked_erasable;
 };
 
 static uint64_t now_ms(void)
@@ -167,9 +166,8 @@ static void note_sent(struct forwarder *f)
 	shown->sent_utc_ns = clock_ns(CLOCK_REALTIME);
 	shown->retries = 0;
 	show_text(f, "");
-	if (f->row->erasable && !f->asked_erasable)
+	if (f->row->erasable)
 		shown->erasable = f->row->erasable(f->s->sink);
-	f->asked_erasable = true;
 }
 
 /* Tries until it is there, or never will be (TOO_LARGE, REFUSED; a says why), or the service ends (RETRY). */

@@ -72,7 +72,7 @@ struct answer {
 	enum outcome outcome;
 	unsigned confirmed;     /* items kept, from the first on (those with items; else 0) */
 	unsigned retry_after_s; /* what the other side asked for; 0: nothing */
-	bool doubtful;          /* SINK_RETRY: it may have been kept */
+	bool doubtful;          /* SINK_RETRY: it may have been kept; SINK_TAKEN: perhaps by an earlier try of ours */
 	bool misconfigured;     /* only a person can mend it: try rarely */
 	char text[200];         /* in words, for status; "" when all is well */
 };
@@ -93,7 +93,8 @@ struct sink_row {
 	int (*open)(const struct forward_target *t, const struct identity *id, struct sink **ret, struct err *e);
 	/* One try, a minute at most. *a is zeroed before. */
 	void (*send)(struct sink *s, const struct batch *b, struct answer *a);
-	/* Did the store let us change or delete what we had sent? Known after the first batch. NULL: cannot be asked. */
+	/* Did the store let us change or delete what we had sent? Known after the first batch, or one of the next if the
+	 * store was slow; false as long as it is not. NULL: cannot be asked. */
 	bool (*erasable)(const struct sink *s);
 	void (*close)(struct sink *s);
 };
