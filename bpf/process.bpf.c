@@ -3,6 +3,7 @@
  * every kernel, and so are these programs. */
 #include "vmlinux.h"
 
+#include "lib/context.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/file.bpf.h"
 #include "lib/flavours.bpf.h"
@@ -29,6 +30,8 @@ int BPF_PROG(PROCESS_FORK__tp, struct task_struct *parent, struct task_struct *c
 	rec.child_uid = child->cred->euid.val;
 	rec.child_start_ns = child->start_boottime;
 	rec.child_exec_id = child->self_exec_id;
+	rec.child_login_uid = task_login_uid(child);
+	rec.child_session_id = task_session_id(child);
 	emit_fixed(&rec.hdr, KS_PROCESS_FORK, sizeof(rec));
 	return 0;
 }
@@ -92,6 +95,12 @@ int BPF_PROG(PROCESS_CREATE__tp, struct task_struct *task, int old_pid, struct l
 	rec->image = emit_path(d, &bprm->file->f_path, &flags);
 	rec->CurrentDirectory = emit_path(d, &task->fs->pwd, &flags);
 	argv_fill(rec, d, task->mm, &flags);
+	if (context_wanted) {
+		rec->script = emit_script(d, bprm);
+		rec->cgroup = emit_cgroup(d, task);
+		rec->pid_ns = task_pid_ns(task);
+		rec->mnt_ns = task_mnt_ns(task);
+	}
 	rec->hdr.flags = flags;
 	emit_end(d, KS_PROCESS_CREATE);
 	return 0;
@@ -186,6 +195,11 @@ int PROCESS_ALIVE__iter(struct bpf_iter__task *ctx)
 		if (path_is_deleted(&exe->f_path))
 			flags |= KS_F_DELETED;
 		rec->image = emit_path(d, &exe->f_path, &flags);
+	}
+	if (context_wanted) {
+		rec->cgroup = emit_cgroup(d, task);
+		rec->pid_ns = task_pid_ns(task);
+		rec->mnt_ns = task_mnt_ns(task);
 	}
 	rec->hdr.flags = flags;
 	emit_padding(d); /* the next one follows at once */

@@ -67,7 +67,18 @@ struct path {
 	struct dentry *dentry;
 };
 struct fs_struct { struct path root, pwd; };
-struct mnt_namespace;
+struct ns_common { unsigned int inum; };
+struct mnt_namespace { struct ns_common ns; };
+struct pid_namespace { struct ns_common ns; };
+struct upid { struct pid_namespace *ns; };
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
+	struct upid numbers[1];
+};
+struct kernfs_node { const char *name; };
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; };
 struct nsproxy { struct mnt_namespace *mnt_ns; };
 struct fdtable {
 	unsigned int max_fds;
@@ -98,6 +109,8 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
+	struct pid *thread_pid;
+	struct css_set *cgroups;
 	struct signal_struct *signal;
 	kuid_t loginuid;
 	unsigned int sessionid;
@@ -105,7 +118,6 @@ struct task_struct {
 	void *worker_private;
 	struct hlist_node pid_links[4];
 };
-struct pid { struct hlist_head tasks[4]; };
 
 struct bpf_iter_meta { struct seq_file *seq; };
 struct bpf_iter__task {
@@ -113,7 +125,10 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
-struct linux_binprm { struct file *file; };
+struct linux_binprm {
+	struct file *file;
+	const char *filename, *interp;
+};
 
 /* --- files */
 struct qstr {

@@ -53,11 +53,15 @@ class Imagined:
         """A value that agrees with what is expected of this field."""
         if how == '!=':
             return name, 'other than ' + value
+        if how == '!~':
+            return name, 'nothing of that'
         if how == '=':
             return name, book.expand(value)
         like = {'Hash': 'Unknown', 'Contents': 'x' * 1023, 'ProcessId': '1', 'TargetFilename': '/work/' + 'd' * 4000 + '/the-end',
                 'CreationUtcTime': '2026-11-24 03:14:17.123', 'Hashes': book.expand(value).removesuffix('.*'),
-                'QueryResults': '::ffff:192.0.2.1;' * 200}
+                'QueryResults': '::ffff:192.0.2.1;' * 200,
+                'Context': re.sub(r'\(.*?\)\?|\.[*+]|\[0-9\]\+', lambda m: '1' if m[0][0] in '[.' else '',
+                                  book.expand(value)).replace('\\\\', '\\')}
         return name, like[name]
 
     def text(self, _):

@@ -47,6 +47,10 @@ struct kernel_xattr_ctx {
 };
 struct io_xattr { struct kernel_xattr_ctx ctx; };
 
+/* A node of the cgroup hierarchy. */
+struct kernfs_node___until_6_14 { struct kernfs_node *parent; };
+struct kernfs_node___since_6_15 { struct kernfs_node *__parent; };
+
 /* Where modules may be signed. */
 struct module___signed { bool sig_ok; };
 

@@ -49,6 +49,7 @@ int verb_run(const struct arguments *a)
 	struct run_options o = {
 		.config = argument(a, OPTION_run_config),
 		.log = argument(a, OPTION_run_log),
+		.context = argument(a, OPTION_run_context),
 		.seal = argument(a, OPTION_run_seal),
 		.btf = argument(a, OPTION_run_btf),
 	};

@@ -311,6 +311,7 @@ static int load(struct sensor *s, const struct sensor_options *o, struct err *e)
 	else
 		r = choose_programs(s, skeleton, e);
 	set_dns_ports(o, skeleton);
+	skeleton->rodata->context_wanted = o->context;
 	if (r == 0) {
 		r = sensor_bpf__load(skeleton);
 		if (r < 0)

@@ -18,6 +18,7 @@ struct sensor_options {
 	uint32_t ring_process_bytes; /* same; 0: 1 MiB */
 	bool wanted[KS_RECORD_COUNT]; /* event types the rules can keep */
 	uint16_t dns_ports[KS_DNS_PORTS]; /* of name servers, 0: none; all 0: 53 */
+	bool context;                /* tell what Context needs (docs/formats/context.md) */
 	const char *btf;             /* stand-alone BTF file, or NULL */
 };
 

@@ -635,6 +635,7 @@ static int prepare(struct engine *g, struct err *e)
 	struct enrich_options completing = {
 		.guid = { .boot_epoch_ns = s->boot_epoch_ns },
 		.full_capabilities = own_capabilities(),
+		.context = s->context,
 		.ask = engine_asks(g),
 	};
 	struct dns_sink lookups = { g, take_lookup };

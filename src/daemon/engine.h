@@ -26,6 +26,7 @@ struct engine_start {
 	uint64_t log_size_max;
 	uint32_t log_archives;  /* full files are put aside, not overwritten */
 	uint32_t log_least_s;   /* a full log that covers less says so; 0: never */
+	uint32_t context;       /* events have their Context at the end */
 	int memory;     /* memfd of ENGINE_MEMORY_BYTES, zeroes at first: what an engine notes there, the
 			 * engine after it finds (tallies of what was already read from the rings) */
 	int ask;    /* to the monitor: requests.def, "engine asks" (request.h) */

@@ -24,7 +24,7 @@ int open_log(struct engine *g, struct err *e)
 		.keeps_all = s->log_archives,
 		.next_id = g->tally.next_id,
 		.generation = g->log ? log_generation(g->log) : 0,
-		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 },
+		.who = { s->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0, s->context },
 		.seal = { s->seal >= 0, copy_fd(s->seal), copy_fd(s->seal_key),
 			  (uint32_t)(s->boot_epoch_ns / SECOND_NS) },
 	};

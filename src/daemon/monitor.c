@@ -38,6 +38,7 @@ static void sensor_options_of(const struct watch_options *o, struct sensor_optio
 {
 	*so = (struct sensor_options){ .ring_events_bytes = o->ring_events_bytes,
 				       .ring_process_bytes = o->ring_process_bytes,
+				       .context = o->context,
 				       .btf = o->btf };
 	memcpy(so->dns_ports, o->dns_ports, sizeof(so->dns_ports));
 	/* Until the engine has read the rules everything may be wanted. */
@@ -58,6 +59,7 @@ static int make_everything(struct monitor *m, struct err *e)
 	s->log_size_max = o->log_size;
 	s->log_archives = o->archive_bytes > 0;
 	s->log_least_s = o->least_minutes * 60;
+	s->context = o->context;
 	s->announce = 1;
 	host_machine(s->machine);
 	host_name(s->computer, sizeof(s->computer));

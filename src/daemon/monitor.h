@@ -15,6 +15,7 @@ struct watch_options {
 	uint32_t archive_days, least_minutes;
 	uint32_t ring_events_bytes, ring_process_bytes; /* 0: the sensor's own choice */
 	uint16_t dns_ports[KS_DNS_PORTS]; /* all 0: the sensor's own choice */
+	bool context;    /* events have their Context at the end */
 	const char *btf; /* NULL: the kernel's own description of its types */
 	bool service; /* rules that are changed are stored for the next start */
 	struct body_configure rules;

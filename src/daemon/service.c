@@ -115,6 +115,7 @@ static int settle_service(struct watch_options *w, struct settings *settings, st
 	w->archive_bytes = settings->log_archive;
 	w->archive_days = settings->log_archive_days;
 	w->least_minutes = settings->log_least_minutes;
+	w->context = settings->log_context;
 	w->ring_events_bytes = settings->ring_events_bytes;
 	w->ring_process_bytes = settings->ring_process_bytes;
 	if (tellers_init(tellers, settings, w->log_path) < 0)
@@ -149,6 +150,7 @@ static int settle(const struct run_options *o, struct watch_options *w, struct e
 	w->log_size = o->log_size ? o->log_size : LOG_SIZE_DEFAULT;
 	w->archive_size = ARCHIVE_SIZE_DEFAULT;
 	w->least_minutes = LOG_LEAST_MINUTES;
+	w->context = o->context;
 	if (rules_of(o->config, &w->rules, &w->rules_file, e) < 0)
 		return -e->code;
 	if (absolute(o->log ? o->log : LOG_NAME, w->log_path, sizeof(w->log_path), e) < 0)

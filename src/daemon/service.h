@@ -14,6 +14,7 @@ struct run_options {
 	uint64_t log_size;    /* 0: 256 MiB */
 	enum show show;       /* what appears on the terminal as it happens */
 	bool service;         /* started by the service manager: config and log of the installation */
+	bool context;         /* events have their Context at the end */
 	bool seal;            /* seal the log under a new key, which is shown on standard error */
 	const char *btf;      /* -btf: stand-alone description of the kernel's types, or NULL */
 };

@@ -144,6 +144,7 @@ static const struct {
 	bool flag; /* kept as bool: is it the second word? Else as text */
 	const char *words[2];
 } choices[] = {
+	{ "log", "context", offsetof(struct settings, log_context), true, { "no", "yes" } },
 	{ "text", "syslog", offsetof(struct settings, text[TOLD_SYSLOG]), true, { "no", "yes" } },
 	{ "text", "journal", offsetof(struct settings, text[TOLD_JOURNAL]), true, { "no", "yes" } },
 	{ "text", "ident", offsetof(struct settings, text_ident), false, { "konseki", "sysmon" } },

@@ -15,6 +15,7 @@ struct settings {
 	uint64_t log_archive;        /* [log] archive: bytes of full files that are kept; 0: none, the oldest is overwritten */
 	uint32_t log_archive_days;   /* [log] archive-days: 0: whatever their age */
 	uint32_t log_least_minutes;  /* [log] least-minutes: a log that covers less says so; 0: never */
+	bool log_context;            /* [log] context */
 	uint64_t archive_size;       /* [archive] size */
 	uint32_t ring_events_bytes;  /* [sensor] ring */
 	uint32_t ring_process_bytes; /* [sensor] process-ring */

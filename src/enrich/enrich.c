@@ -7,6 +7,7 @@
 
 #include "../base/text.h"
 #include "../rules/ruleset.h"
+#include "context.h"
 #include "fill.h"
 
 #define REMEMBER_NS 60000000000u /* an ended process: records of it may still be on their way */
@@ -294,25 +295,43 @@ static size_t command_text(char *argv, size_t n, bool cut, char *out, size_t siz
 	return n;
 }
 
-static struct image *image_of(const struct ks_hdr *rec, struct ks_text path, char *argv,
-			      size_t argv_length, bool cut)
+/* Where it is, for Context. */
+struct place {
+	struct ks_text cgroup;
+	uint32_t pid_ns, mnt_ns;
+};
+
+static struct image *image_of(const struct enrich *en, const struct ks_hdr *rec, struct ks_text path, char *argv,
+			      size_t argv_length, bool cut, const struct place *place)
 {
 	/* Four bytes of text for one of the record, and the marks. */
 	static char path_buffer[4 * KS_PATH_MAX + 64], command_buffer[4 * KS_ARGV_MAX + 64];
+	static char place_buffer[CONTEXT_PLACE_MAX];
 	size_t path_length = path_text(rec, path, path_buffer, sizeof(path_buffer));
 	size_t command_length =
 		command_text(argv, argv_length, cut, command_buffer, sizeof(command_buffer));
 
-	return image_new(path_buffer, path_length, command_buffer, command_length);
+	uint32_t mnt_ns = place->mnt_ns == en->first_mnt_ns ? 0 : place->mnt_ns;
+	size_t place_length = !en->o.context ? 0 :
+			      context_place((const char *)rec + place->cgroup.off, place->cgroup.len, place->pid_ns,
+					    mnt_ns, place_buffer);
+	struct image *image = image_new((struct image_text){ path_buffer, path_length },
+					(struct image_text){ command_buffer, command_length },
+					(struct image_text){ place_buffer, place_length });
+
+	if (image)
+		image->elsewhere = mnt_ns != 0;
+	return image;
 }
 
-static struct image *image_of_exec(const struct ks_rec_PROCESS_CREATE *rec)
+static struct image *image_of_exec(const struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec)
 {
+	const struct place place = { rec->cgroup, rec->pid_ns, rec->mnt_ns };
 	static char argv[KS_ARGV_MAX];
 	size_t n = rec->argv.len < sizeof(argv) ? rec->argv.len : sizeof(argv);
 
 	memcpy(argv, (const char *)rec + rec->argv.off, n);
-	return image_of(&rec->hdr, rec->image, argv, n, rec->hdr.flags & KS_F_ARGV_CUT);
+	return image_of(en, &rec->hdr, rec->image, argv, n, rec->hdr.flags & KS_F_ARGV_CUT, &place);
 }
 
 /* --- processes come and go */
@@ -335,7 +354,8 @@ static void take_exec(struct enrich *en, const struct ks_rec_PROCESS_CREATE *rec
 {
 	const struct ks_who *who = &rec->hdr.who;
 	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
-	struct identity identity = { guid_of(en, who), who->exec_id, image_of_exec(rec), rec->hdr.time_ns };
+	struct identity identity = { guid_of(en, who), who->exec_id,    image_of_exec(en, rec), rec->hdr.time_ns,
+				     rec->login_uid,   rec->session_id, true };
 
 	if (!p) {
 		image_unref(identity.image);
@@ -368,6 +388,9 @@ static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
 	if (guid_is_zero(&child->now.guid)) { /* else its exec was read first */
 		child->now.guid = guid_of(en, &child_who);
 		child->now.exec_id = rec->child_exec_id;
+		child->now.login_uid = rec->child_login_uid;
+		child->now.session_id = rec->child_session_id;
+		child->now.login_known = true;
 	}
 	process_forked(child, parent);
 	tell_image(en, child);
@@ -376,12 +399,15 @@ static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
 void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 {
 	const struct ks_rec_PROCESS_ALIVE *row = (const void *)hdr;
+	const struct place place = { row->cgroup, row->pid_ns, row->mnt_ns };
 	const struct ks_who *who = &hdr->who;
 	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
 	static char argv[COMMAND_MAX];
 	ssize_t n = 0;
 	int cmdline;
 
+	if (who->tgid == 1)
+		en->first_mnt_ns = row->mnt_ns;
 	if (!p || (p->now.image && p->now.exec_id == who->exec_id))
 		return;
 	cmdline = en->o.ask.cmdline(en->o.ask.context, who->tgid, who->start_ns);
@@ -394,9 +420,9 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 		n--;
 	image_unref(p->now.image);
 	p->now = (struct identity){ guid_of(en, who), who->exec_id,
-				    image_of(hdr, row->image, argv, n > 0 ? (size_t)n : 0,
-					     n == (ssize_t)sizeof(argv)),
-				    0 };
+				    image_of(en, hdr, row->image, argv, n > 0 ? (size_t)n : 0,
+					     n == (ssize_t)sizeof(argv), &place),
+				    0, row->login_uid, row->session_id, true };
 	p->uid = who->uid;
 	tell_image(en, p);
 }

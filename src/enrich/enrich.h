@@ -48,6 +48,7 @@ struct enrich_ask {
 struct enrich_options {
 	struct guid_base guid;
 	uint64_t full_capabilities; /* what root has on this machine */
+	bool context;               /* fill Context too */
 	char computer[65];          /* its name, for its own addresses */
 	struct enrich_ask ask;
 };

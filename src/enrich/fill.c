@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../base/text.h"
+#include "context.h"
 #include "executable.h"
 
 /* --- values */
@@ -291,6 +292,15 @@ static void find_package(const struct filling *f, const struct ks_file_id *id, s
 	file->original = packages_original(f->en->packages, at, path.len, md5);
 }
 
+/* For Context: all that this image does was done by a program of that package. */
+static void remember_package(const struct filling *f)
+{
+	struct image *image = f->identity ? f->identity->image : NULL;
+
+	if (f->en->o.context && image && !image->package && f->file->hashes && f->en->packages)
+		image->package = strdup(f->file->package.name ? f->file->package.name : "none");
+}
+
 static const struct file_known *file_in_question(const struct filling *f)
 {
 	if (f->file->looked)
@@ -302,6 +312,7 @@ static const struct file_known *file_in_question(const struct filling *f)
 	} else {
 		f->file->hashes = exec_digests(f);
 		find_package(f, &exec_of(f)->exe, exec_of(f)->image, f->file);
+		remember_package(f);
 	}
 	return f->file;
 }
@@ -918,11 +929,10 @@ static bool is_text(const uint8_t *p, size_t n)
 	return true;
 }
 
-static void fill_config_details(const struct filling *f, struct value *v)
+void fill_setting(const struct filling *f, struct ks_text value, struct value *v)
 {
-	const struct ks_rec_CONFIG_VALUE *rec = (const void *)f->rec;
-	const uint8_t *bytes = (const uint8_t *)rec + rec->value.off;
-	size_t n = rec->value.len;
+	const uint8_t *bytes = (const uint8_t *)f->rec + value.off;
+	size_t n = value.len;
 
 	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == 0))
 		n--;
@@ -932,6 +942,11 @@ static void fill_config_details(const struct filling *f, struct value *v)
 		set_string(v, "Binary Data");
 	else
 		fill_bytes(f, bytes, n, v);
+}
+
+static void fill_config_details(const struct filling *f, struct value *v)
+{
+	fill_setting(f, ((const struct ks_rec_CONFIG_VALUE *)f->rec)->value, v);
 }
 
 /* --- events about content */
@@ -1043,7 +1058,7 @@ static void fill_own_text(const struct filling *f, struct value *v)
 #define FILL(ev, name, t, f) { fill_##f, 0 },
 #define WIRE(ev, name, t)    { NULL, offsetof(struct ks_rec_##ev, name) },
 #define LATER(ev, name, t)   { fill_dash, 0 },
-#define END(ev)              };
+#define END(ev)              EVERY(ev) };
 #include "../../schema/events.def"
 
 static const struct filler *const fillers[KS_RECORD_COUNT] = {
@@ -1084,7 +1099,7 @@ void fill_event(const struct filling *f, struct event *ev)
 {
 	const struct filler *filler = fillers[ev->type->record];
 
-	for (unsigned i = 0; i < ev->type->field_count; i++) {
+	for (unsigned i = 0; i < ev->type->known_count; i++) {
 		if (filler[i].fill)
 			filler[i].fill(f, &ev->values[i]);
 		else

@@ -36,6 +36,7 @@ struct enrich {
 	uint64_t now_ns; /* CLOCK_BOOTTIME of the latest tick */
 	uint64_t utc_offset_ns;
 	struct enrich_tally tally;
+	uint32_t first_mnt_ns; /* number of the mount namespace of the first process; 0: not known */
 	uint64_t may_read; /* so many bytes of files may be hashed that anybody can have hashed as he likes */
 	struct module_facts module;
 };
@@ -70,5 +71,7 @@ void fill_event(const struct filling *f, struct event *ev);
 void fill_user_name(const struct filling *f, uint32_t uid, struct value *v);
 /* Is there anything to ask for this address? */
 bool fill_needs_host_name(const struct ks_address *a);
+/* The value of a setting, as Details shows it. */
+void fill_setting(const struct filling *f, struct ks_text value, struct value *v);
 /* Bytes of the record as text in the arena. */
 void fill_bytes(const struct filling *f, const void *bytes, size_t n, struct value *v);

@@ -78,7 +78,7 @@ static int compare(const char *a, const char *b, size_t n)
 	return r ? r : a[n] != 0; /* a goes on where b ends */
 }
 
-/* The file of this path, or NULL. Of several (a path may stand in two packages) the one with these bytes. */
+/* The file of this path, or NULL. Of several (a path may stand in two packages) the one with these bytes; md5 NULL: any. */
 static const struct packages_file *find(const struct packages *p, const char *path, size_t n,
 					const uint8_t md5[16])
 {
@@ -105,7 +105,7 @@ static const struct packages_file *find(const struct packages *p, const char *pa
 		if (compare(string(p, f->folder), path, folder) != 0 ||
 		    compare(string(p, f->name), slash + 1, name) != 0)
 			return NULL;
-		if (memcmp(f->md5, md5, 16) == 0)
+		if (!md5 || memcmp(f->md5, md5, 16) == 0)
 			return f;
 	}
 	return NULL;

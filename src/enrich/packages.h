@@ -43,7 +43,7 @@ struct package { /* borrowed from the index */
 	const char *name, *version, *summary, *vendor;
 };
 
-/* The package that shipped exactly these bytes under exactly this path. 1 or 0. */
+/* The package that shipped exactly these bytes under exactly this path; md5 NULL: whatever bytes. 1 or 0. */
 int packages_owner(const struct packages *p, const char *path, size_t n, const uint8_t md5[16],
 		   struct package *found);
 /* The base name under which any package shipped these bytes: that of this path if it did, else of the first path

@@ -98,22 +98,24 @@ uint64_t process_count(const struct process_table *t)
 	return t->count - t->ended;
 }
 
-struct image *image_new(const char *path, size_t path_length, const char *command,
-			size_t command_length)
+struct image *image_new(struct image_text path, struct image_text command, struct image_text place)
 {
-	struct image *i = malloc(sizeof(*i) + path_length + command_length);
+	const struct image_text texts[] = { path, command, place };
+	struct image *i = malloc(sizeof(*i) + path.length + command.length + place.length);
+	char *to;
 
 	if (!i)
 		return NULL;
-	i->refs = 1;
-	i->judged_by = 0;
-	i->never = 0;
-	i->path_length = (uint32_t)path_length;
-	i->command_length = (uint32_t)command_length;
-	if (path_length)
-		memcpy(i->text, path, path_length);
-	if (command_length)
-		memcpy(i->text + path_length, command, command_length);
+	*i = (struct image){ .refs = 1,
+			     .path_length = (uint32_t)path.length,
+			     .command_length = (uint32_t)command.length,
+			     .place_length = (uint32_t)place.length };
+	to = i->text;
+	for (size_t k = 0; k < ARRAY_SIZE(texts); k++) {
+		if (texts[k].length)
+			memcpy(to, texts[k].bytes, texts[k].length);
+		to += texts[k].length;
+	}
 	return i;
 }
 
@@ -126,8 +128,10 @@ struct image *image_ref(struct image *i)
 
 void image_unref(struct image *i)
 {
-	if (i && --i->refs == 0)
-		free(i);
+	if (!i || --i->refs > 0)
+		return;
+	free(i->package);
+	free(i);
 }
 
 void process_forked(struct process *child, const struct process *parent)

@@ -17,7 +17,10 @@ struct image {
 	uint32_t command_length;
 	uint32_t judged_by; /* number of the rules that `never` was made of; 0: none */
 	uint64_t never;     /* record types that these rules never keep of it: bits 1 << KS_* */
-	char text[]; /* path, then command line */
+	char *package;      /* owned; "none": it came with none; NULL: not known */
+	bool elsewhere;     /* in another mount namespace than the first process */
+	uint32_t place_length;
+	char text[]; /* path, command line, then the part of Context that tells where it is; there may be none */
 };
 
 static inline const char *image_path(const struct image *i)
@@ -29,12 +32,20 @@ static inline const char *image_command(const struct image *i)
 	return i->text + i->path_length;
 }
 
+static inline const char *image_place(const struct image *i)
+{
+	return i->text + i->path_length + i->command_length;
+}
+
 /* One process image: a process between two execs. */
 struct identity {
 	struct guid guid;
 	uint64_t exec_id;
 	struct image *image; /* NULL: unknown */
 	uint64_t since_ns;   /* when it was executed, CLOCK_BOOTTIME; 0: not known */
+	uint32_t login_uid;  /* UINT32_MAX: nobody had logged in */
+	uint32_t session_id; /* same */
+	bool login_known;
 };
 
 struct process {
@@ -70,9 +81,12 @@ struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t
 void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context);
 uint64_t process_count(const struct process_table *t);
 
-/* A new image with these texts, one reference; NULL: no memory. Path and command line may be NULL. */
-struct image *image_new(const char *path, size_t path_length, const char *command,
-			size_t command_length);
+/* A new image with these texts, one reference; NULL: no memory. A text of no bytes may be NULL. */
+struct image_text {
+	const char *bytes;
+	size_t length;
+};
+struct image *image_new(struct image_text path, struct image_text command, struct image_text place);
 struct image *image_ref(struct image *i);
 void image_unref(struct image *i);
 

@@ -42,7 +42,8 @@ struct event_type {
 	enum event_default kept;
 	bool later; /* no hook produces it yet */
 	unsigned record; /* enum ks_record */
-	unsigned field_count;
+	unsigned field_count;  /* Sysmon's */
+	unsigned known_count;  /* with Context behind them, which not every log has (docs/formats/context.md) */
 	const struct field *fields;
 };
 
@@ -71,7 +72,7 @@ struct value {
 struct event {
 	const struct event_type *type;
 	uint64_t time_utc_ns; /* since 1970: the operation */
-	struct value values[EVENT_FIELDS_MAX]; /* type->field_count of them */
+	struct value values[EVENT_FIELDS_MAX]; /* type->known_count of them */
 };
 
 /* Longest text of a value that is not a STRING: a GUID in braces and its NUL. */

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "../base/own.h"
+
 #define EVENT(ev, ...)       static const struct field fields_##ev[] = {
 #define FILL(ev, name, t, f) { #name, FIELD_##t, false },
 #define WIRE(ev, name, t)    { #name, FIELD_##t, false },
 #define LATER(ev, name, t)   { #name, FIELD_##t, true },
-#define END(ev)              };
-/* Records that are not events have RAW rows only: an array of none. */
+#define END(ev)              EVERY(ev) };
+/* Records that are not events have RAW rows only. */
 #define RECORD(rec)          static const struct field fields_##rec[] __attribute__((unused)) = {
 #include "../../schema/events.def"
 
@@ -30,7 +32,8 @@ enum {
 const struct event_type event_types[EVENT_TYPE_COUNT] = {
 #define EVENT(ev, id, version, tag, schema_name, title, level, kept)                               \
 	{ id, version, tag, schema_name, title, LEVEL_##level, DEFAULT_KEPT_##kept, later_##ev,    \
-	  KS_##ev, sizeof(fields_##ev) / sizeof(fields_##ev[0]), fields_##ev },
+	  KS_##ev, ARRAY_SIZE(fields_##ev) - 1,                                                            \
+	  ARRAY_SIZE(fields_##ev) - (DEFAULT_KEPT_##kept == DEFAULT_ALWAYS), fields_##ev },
 #include "../../schema/events.def"
 };
 
@@ -62,7 +65,7 @@ const struct event_type *event_type_by_tag(const char *tag, size_t n)
 
 int event_field_index(const struct event_type *type, const char *name, size_t n)
 {
-	for (unsigned i = 0; i < type->field_count; i++)
+	for (unsigned i = 0; i < type->known_count; i++)
 		if (strlen(type->fields[i].name) == n && memcmp(type->fields[i].name, name, n) == 0)
 			return (int)i;
 	return -1;

@@ -66,12 +66,12 @@ static struct guid outer_guid(const char *computer, uint8_t salt)
 	return guid_of(mix_text(mix_text(mix_text(provider_hash(salt), "Event"), CHANNEL), computer));
 }
 
-static struct guid inner_guid(const struct event_type *type, uint8_t salt)
+static struct guid inner_guid(const struct event_type *type, bool context, uint8_t salt)
 {
 	const uint8_t identity[] = { (uint8_t)type->id, (uint8_t)type->version };
 	unsigned __int128 h = mix(mix_text(provider_hash(salt), "EventData"), identity, sizeof(identity));
 
-	for (unsigned i = 0; i < type->field_count; i++) {
+	for (unsigned i = 0; i < evtx_field_count(type, context); i++) {
 		const uint8_t kept = evtx_kept_as(type->fields[i].type).type;
 
 		h = mix(mix_text(h, type->fields[i].name), &kept, 1);
@@ -100,7 +100,7 @@ void evtx_guids_derive(const struct evtx_identity *who, struct evtx_guids *ret)
 	do {
 		ret->outer = outer_guid(who->computer, salt);
 		for (size_t i = 0; i < EVENT_TYPE_COUNT; i++)
-			ret->inner[i] = inner_guid(&event_types[i], salt);
+			ret->inner[i] = inner_guid(&event_types[i], who->context, salt);
 	} while (!ids_distinct(ret) && ++salt);
 }
 
@@ -346,12 +346,12 @@ static void outer_element(struct builder *b, const char *computer)
 	end_element(b, size);
 }
 
-static void inner_element(struct builder *b, const struct event_type *type)
+static void inner_element(struct builder *b, const struct event_type *type, bool context)
 {
 	uint32_t size = open_element(b, "EventData", NO_DEPENDENCY, false);
 
 	put8(b, TOKEN_CLOSE_START);
-	for (unsigned i = 0; i < type->field_count; i++) {
+	for (unsigned i = 0; i < evtx_field_count(type, context); i++) {
 		uint32_t data = open_element(b, "Data", NO_DEPENDENCY, true);
 		uint32_t list = size_begin(b);
 
@@ -365,7 +365,7 @@ static void inner_element(struct builder *b, const struct event_type *type)
 }
 
 /* Builds the definition of `type`, or the outer one if that is NULL, at b->at. */
-static int build(struct builder *b, const struct guid *guid, const char *computer,
+static int build(struct builder *b, const struct guid *guid, const struct evtx_identity *who,
 		 const struct event_type *type, struct evtx_definition *ret)
 {
 	uint32_t start = b->at, size;
@@ -378,9 +378,9 @@ static int build(struct builder *b, const struct guid *guid, const char *compute
 	put8(b, 1);
 	put16(b, 1);
 	if (type)
-		inner_element(b, type);
+		inner_element(b, type, who->context);
 	else
-		outer_element(b, computer);
+		outer_element(b, who->computer);
 	put8(b, TOKEN_EOF);
 	size_end(b, size);
 
@@ -393,7 +393,8 @@ static int build(struct builder *b, const struct guid *guid, const char *compute
 	return 0;
 }
 
-static int build_inner(struct evtx_templates *t, struct builder *b, const struct evtx_guids *guids)
+static int build_inner(struct evtx_templates *t, struct builder *b, const struct evtx_identity *who,
+		       const struct evtx_guids *guids)
 {
 	const uint8_t *names = b->chunk + NAME_TABLE;
 	const uint32_t inner_at = b->at;
@@ -405,8 +406,8 @@ static int build_inner(struct evtx_templates *t, struct builder *b, const struct
 
 		memcpy(b->chunk + NAME_TABLE, outer_names, sizeof(outer_names));
 		b->at = inner_at;
-		if (build(b, &guids->inner[i], NULL, type, &t->first[i]) < 0 ||
-		    build(b, &guids->inner[i], NULL, type, &t->later[i]) < 0)
+		if (build(b, &guids->inner[i], who, type, &t->first[i]) < 0 ||
+		    build(b, &guids->inner[i], who, type, &t->later[i]) < 0)
 			return -ENOMEM;
 		memcpy(t->name_table, names, sizeof(t->name_table));
 	}
@@ -424,10 +425,10 @@ int evtx_templates_init(struct evtx_templates *t, const struct evtx_identity *wh
 	if (!chunk)
 		return -ENOMEM;
 
-	r = build(&b, &guids->outer, who->computer, NULL, &t->outer);
+	r = build(&b, &guids->outer, who, NULL, &t->outer);
 	b.at += inner_at;
 	if (r == 0)
-		r = build_inner(t, &b, guids);
+		r = build_inner(t, &b, who, guids);
 	if (r < 0)
 		evtx_templates_done(t);
 	return r;

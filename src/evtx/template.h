@@ -31,6 +31,12 @@ struct evtx_templates {
 	uint8_t name_table[256]; /* of every chunk that has a record */
 };
 
+/* How many fields of this type are written. */
+static inline unsigned evtx_field_count(const struct event_type *type, bool context)
+{
+	return context ? type->known_count : type->field_count;
+}
+
 /* Stable ids made from what the templates say. */
 void evtx_guids_derive(const struct evtx_identity *who, struct evtx_guids *ret);
 

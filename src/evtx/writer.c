@@ -34,6 +34,7 @@ struct evtx_writer {
 	uint32_t thread_id;
 	uint8_t sid[SID_MAX];
 	uint32_t sid_length;
+	bool context;
 };
 
 /* A string on its way into a record. */
@@ -67,11 +68,12 @@ static void set_fixed_sizes(struct evtx_writer *w)
 {
 	for (size_t i = 0; i < EVENT_TYPE_COUNT; i++) {
 		const struct event_type *type = &event_types[i];
+		const unsigned count = evtx_field_count(type, w->context);
 		uint32_t size = RECORD_HEADER + 4 + INSTANCE_HEADER + 4 + 4 * OUTER_VALUES +
 				outer_values_size(w) + 4 + INSTANCE_HEADER + 4 +
-				4 * type->field_count + 1 + 1 + 4;
+				4 * count + 1 + 1 + 4;
 
-		for (unsigned f = 0; f < type->field_count; f++)
+		for (unsigned f = 0; f < count; f++)
 			size += evtx_kept_as(type->fields[f].type).size;
 		w->fixed_size[i] = size;
 	}
@@ -109,6 +111,7 @@ int evtx_writer_new_with_guids(const struct evtx_identity *who, const struct evt
 		return err_set(e, ENOMEM, "preparing the log writer");
 	w->process_id = who->process_id;
 	w->thread_id = who->thread_id;
+	w->context = who->context;
 	set_sid(w, who->uid);
 	set_fixed_sizes(w);
 	w->image = calloc(1, EVTX_CHUNK_SIZE);
@@ -153,12 +156,12 @@ void evtx_writer_begin(struct evtx_writer *w)
 
 /* ---- strings -------------------------------------------------------------------------------------- */
 
-/* Collects the strings of the event; returns their length in bytes, which is the most units they make. */
-static size_t collect_strings(const struct event *ev, struct string *strings)
+/* Collects the strings of the first `count` fields; returns their length in bytes, which is the most units they make. */
+static size_t collect_strings(const struct event *ev, unsigned count, struct string *strings)
 {
 	size_t total = 0;
 
-	for (unsigned i = 0; i < ev->type->field_count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (ev->type->fields[i].type != FIELD_STRING)
 			continue;
 		strings[i].length = (uint32_t)value_text(FIELD_STRING, &ev->values[i], NULL,
@@ -170,7 +173,7 @@ static size_t collect_strings(const struct event *ev, struct string *strings)
 }
 
 /* The highest limit for a single string at which all together stay within STRINGS_MAX. */
-static uint32_t fair_limit(const struct event *ev, const struct string *strings)
+static uint32_t fair_limit(const struct event *ev, unsigned count, const struct string *strings)
 {
 	uint32_t low = 0, high = STRINGS_MAX;
 
@@ -178,7 +181,7 @@ static uint32_t fair_limit(const struct event *ev, const struct string *strings)
 		uint32_t limit = low + (high - low + 1) / 2;
 		uint64_t total = 0;
 
-		for (unsigned i = 0; i < ev->type->field_count; i++)
+		for (unsigned i = 0; i < count; i++)
 			if (ev->type->fields[i].type == FIELD_STRING)
 				total += strings[i].units < limit ? strings[i].units : limit;
 		if (total <= STRINGS_MAX)
@@ -221,12 +224,12 @@ static void cut_string(struct string *s, uint32_t units)
 	s->cut = true;
 }
 
-static size_t cut_strings(const struct event *ev, struct string *strings)
+static size_t cut_strings(const struct event *ev, unsigned count, struct string *strings)
 {
 	uint64_t total = 0;
 	uint32_t limit;
 
-	for (unsigned i = 0; i < ev->type->field_count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (ev->type->fields[i].type != FIELD_STRING)
 			continue;
 		strings[i].units = (uint32_t)utf16_length(strings[i].text, strings[i].length);
@@ -235,19 +238,19 @@ static size_t cut_strings(const struct event *ev, struct string *strings)
 	if (total <= STRINGS_MAX)
 		return (size_t)total;
 
-	limit = fair_limit(ev, strings);
-	for (unsigned i = 0; i < ev->type->field_count; i++)
+	limit = fair_limit(ev, count, strings);
+	for (unsigned i = 0; i < count; i++)
 		if (ev->type->fields[i].type == FIELD_STRING && strings[i].units > limit)
 			cut_string(&strings[i], limit);
 	return STRINGS_MAX;
 }
 
 /* Exact, where the length in bytes was only the upper bound. */
-static size_t count_units(const struct event *ev, const struct string *strings)
+static size_t count_units(const struct event *ev, unsigned count, const struct string *strings)
 {
 	size_t units = 0;
 
-	for (unsigned i = 0; i < ev->type->field_count; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (ev->type->fields[i].type == FIELD_STRING)
 			units += utf16_length(strings[i].text, strings[i].length) +
 				 (strings[i].cut ? MARK_LENGTH : 0);
@@ -391,9 +394,8 @@ static uint8_t *put_value(uint8_t *p, enum field_type type, const struct value *
 	return p;
 }
 
-static uint8_t *put_data(uint8_t *p, const struct event *ev, const struct string *strings)
+static uint8_t *put_data(uint8_t *p, const struct event *ev, unsigned count, const struct string *strings)
 {
-	const unsigned count = ev->type->field_count;
 	uint8_t *descriptor = p + 4;
 
 	le32_put(p, count);
@@ -419,7 +421,7 @@ static void put_record(struct evtx_writer *w, const struct event *ev, const stru
 	p = put_system(w, p, ev, id, &nested);
 	value = p;
 	p = put_inner(w, p, (size_t)(ev->type - event_types));
-	p = put_data(p, ev, strings);
+	p = put_data(p, ev, evtx_field_count(ev->type, w->context), strings);
 	*p++ = TOKEN_EOF;
 	put_descriptor(nested, (size_t)(p - value), TYPE_BINXML);
 	*p++ = TOKEN_EOF;
@@ -441,6 +443,7 @@ int evtx_writer_append(struct evtx_writer *w, const struct event *ev, uint64_t i
 		       uint64_t written_utc_ns)
 {
 	const size_t type = (size_t)(ev->type - event_types);
+	const unsigned count = evtx_field_count(ev->type, w->context);
 	const uint32_t room = EVTX_RECORD_END_MAX - w->free_offset;
 	struct string strings[EVENT_FIELDS_MAX];
 	size_t units;
@@ -448,11 +451,11 @@ int evtx_writer_append(struct evtx_writer *w, const struct event *ev, uint64_t i
 	if (w->count && id != w->first_id + w->count)
 		return -EINVAL;
 
-	units = collect_strings(ev, strings);
+	units = collect_strings(ev, count, strings);
 	if (units > STRINGS_MAX)
-		units = cut_strings(ev, strings);
+		units = cut_strings(ev, count, strings);
 	if (record_size(w, type, units) > room &&
-	    record_size(w, type, count_units(ev, strings)) > room)
+	    record_size(w, type, count_units(ev, count, strings)) > room)
 		return -ENOSPC;
 	put_record(w, ev, strings, id, written_utc_ns);
 	return 0;

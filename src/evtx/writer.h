@@ -21,6 +21,7 @@ struct evtx_identity {
 	uint32_t process_id;  /* of the service */
 	uint32_t thread_id;
 	uint32_t uid; /* 0 gives the SID S-1-5-18, else S-1-22-1-uid */
+	bool context; /* events have their Context at the end */
 };
 
 /* 0; -ENOMEM; -EINVAL (a host name that is no text). */

@@ -61,7 +61,7 @@ static bool has_items(enum form form)
 
 static int set_up(struct builder *b, struct err *e)
 {
-	const struct evtx_identity who = { b->identity->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0 };
+	const struct evtx_identity who = { b->identity->computer, (uint32_t)getpid(), (uint32_t)getpid(), 0, false };
 
 	b->line = open_memstream(&b->text, &b->text_size);
 	b->zstd = ZSTD_createCCtx();

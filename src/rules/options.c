@@ -163,7 +163,7 @@ static unsigned read_count(const char *text)
 static void all_field_names(struct words *names)
 {
 	for (unsigned t = 0; t < EVENT_TYPE_COUNT; t++)
-		for (unsigned i = 0; i < event_types[t].field_count; i++)
+		for (unsigned i = 0; i < event_types[t].known_count; i++)
 			words_add(names, event_types[t].fields[i].name);
 }
 

@@ -60,7 +60,7 @@ void ruleset_shorten(const struct ruleset *rs, struct event *ev, struct arena *a
 {
 	const unsigned *size = rs->field_size[event_type_index(ev->type)];
 
-	for (unsigned i = 0; i < ev->type->field_count; i++)
+	for (unsigned i = 0; i < ev->type->known_count; i++)
 		if (size[i] > 0 && ev->type->fields[i].type == FIELD_STRING)
 			shorten(&ev->values[i], size[i], arena);
 }

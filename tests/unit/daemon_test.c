@@ -109,16 +109,16 @@ static void ports_of_name_servers_are_up_to_eight_numbers(void **state)
 	}
 }
 
-static void text_outputs_are_settings(void **state)
+static void text_outputs_and_context_are_settings(void **state)
 {
-	static char text[] = "[text]\njournal = yes\nident = sysmon\nlength = 2000\n";
+	static char text[] = "[text]\njournal = yes\nident = sysmon\nlength = 2000\n[log]\ncontext = yes\n";
 	FILE *from = fmemopen(text, strlen(text), "r");
 	struct settings s = { 0 };
 
 	(void)state;
 	assert_int_equal(settings_read(from, "test", &s, NULL), 0);
 	fclose(from);
-	assert_true(s.text[TOLD_JOURNAL] && !s.text[TOLD_SYSLOG] && s.text_length == 2000);
+	assert_true(s.text[TOLD_JOURNAL] && !s.text[TOLD_SYSLOG] && s.text_length == 2000 && s.log_context);
 	assert_string_equal(s.text_ident, "sysmon");
 }
 
@@ -285,7 +285,7 @@ int main(void)
 		cmocka_unit_test(a_setting_is_changed_and_the_rest_stays),
 		cmocka_unit_test(settings_are_taken_or_refused_with_their_line),
 		cmocka_unit_test(ports_of_name_servers_are_up_to_eight_numbers),
-		cmocka_unit_test(text_outputs_are_settings),
+		cmocka_unit_test(text_outputs_and_context_are_settings),
 		cmocka_unit_test(the_epoch_is_the_same_for_the_whole_boot),
 		cmocka_unit_test(the_first_restart_is_at_once_and_later_ones_wait),
 		cmocka_unit_test(the_start_is_found_behind_any_name),

@@ -16,6 +16,7 @@
 #include "../../src/enrich/enrich.h"
 #include "../../src/enrich/hash.h"
 #include "../../src/enrich/names.h"
+#include "../../src/enrich/packages.h"
 #include "../../src/enrich/process.h"
 #include "../../src/rules/ruleset.h"
 
@@ -103,9 +104,10 @@ static void find_waiting(void *c)
 		enrich_record(en, rec, &arena, &ev);
 }
 
-static int make_enrich(void **state)
+static int make_enrich_with(bool context)
 {
 	const struct enrich_options o = {
+		.context = context,
 		.guid = { { 0x4f, 0x7a, 0x0c, 0xfa }, 1588845000000000000u },
 		.full_capabilities = 0x1ffffffffff,
 		.ask = { NULL, give_exe, give_mapped, give_library, give_cmdline, give_passwd, give_services,
@@ -113,10 +115,21 @@ static int make_enrich(void **state)
 	};
 	struct err e;
 
-	(void)state;
 	assert_int_equal(enrich_new(&o, &en, &e), 0);
 	enrich_tick(en, 1000000000u, 1588845000000000000u);
 	return 0;
+}
+
+static int make_enrich(void **state)
+{
+	(void)state;
+	return make_enrich_with(false);
+}
+
+static int make_enrich_with_context(void **state)
+{
+	(void)state;
+	return make_enrich_with(true);
 }
 
 static int drop_enrich(void **state)
@@ -129,7 +142,7 @@ static int drop_enrich(void **state)
 
 /* --- records, as the hooks would write them */
 
-static struct ks_text put(struct ks_hdr *hdr, const char *bytes, size_t n)
+static __attribute__((noinline)) struct ks_text put(struct ks_hdr *hdr, const char *bytes, size_t n)
 {
 	struct ks_text t = { (uint16_t)hdr->size, (uint16_t)n };
 
@@ -334,6 +347,89 @@ static void a_process_that_was_there_has_name_and_parent(void **state)
 	assert_string_equal(field(&ev, "Image"), "/sbin/init");
 }
 
+/* An index of one package with one file. */
+static void give_packages(const char *folder, const char *name, const char *package)
+{
+	const struct packages_head head = { PACKAGES_MAGIC, 1, 1, 64, 0 };
+	const struct packages_file file = { 0, 32, 0, { 0 } };
+	const struct packages_entry entry = { 48, 31, 31, 31 };
+	const uint32_t by_digest = 0;
+	char strings[64] = { 0 };
+	int fd = memfd_create("packages", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	snprintf(strings, 31, "%s", folder);
+	snprintf(strings + 32, 16, "%s", name);
+	snprintf(strings + 48, 16, "%s", package);
+	assert_true(write(fd, &head, sizeof(head)) > 0 && write(fd, &file, sizeof(file)) > 0 &&
+		    write(fd, &by_digest, sizeof(by_digest)) > 0 && write(fd, &entry, sizeof(entry)) > 0 &&
+		    write(fd, strings, sizeof(strings)) > 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), 0);
+	enrich_take_packages(en, fd);
+	close(fd);
+}
+
+#define DIGITS "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void context_says_where_and_in_whose_login(void **state)
+{
+	static const char groups[] = "cri-" DIGITS ".scope\0a,b\0kube.slice";
+	struct event ev;
+	RECORD_OF(PROCESS_ALIVE, init, .tgid = 1, .start_ns = 1, .exec_id = 9);
+	RECORD_OF(PROCESS_CREATE, exec, .tgid = 40, .start_ns = 5, .exec_id = 2);
+	RECORD_OF(PROCESS_FORK, born, .tgid = 40, .start_ns = 5, .exec_id = 2);
+	RECORD_OF(FILE_CREATE, made, .tgid = 41, .start_ns = 6, .exec_id = 2);
+	RECORD_OF(FILE_CREATE, ours, .tgid = 1, .start_ns = 1, .exec_id = 9);
+
+	(void)state;
+	give_packages("/usr/lib", "x.so", "lib");
+	init->mnt_ns = 7;
+	init->login_uid = init->session_id = UINT32_MAX;
+	enrich_snapshot_row(en, &init->hdr);
+	exec->image = put(&exec->hdr, "/bin/sh", 7);
+	exec->CurrentDirectory = put(&exec->hdr, "/srv", 4);
+	exec->script = put(&exec->hdr, "./x", 3);
+	exec->cgroup = put(&exec->hdr, groups, sizeof(groups));
+	exec->pid_ns = 8;
+	exec->mnt_ns = 9;
+	exec->login_uid = 1000;
+	exec->session_id = 3;
+	exec->hdr.flags = KS_F_ARGV_CUT;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &exec->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Context"),
+			    "login=alice,session=3,container=0123456789ab,cgroup=/kube.slice/a\\x2Cb/cri-" DIGITS
+			    ".scope,pidns=8,mntns=9,arguments=cut,script=/srv/x");
+
+	born->child_tgid = 41;
+	born->child_start_ns = 6;
+	born->child_exec_id = 2;
+	born->child_login_uid = born->child_session_id = UINT32_MAX;
+	enrich_record(en, &born->hdr, &arena, &ev);
+	made->hdr.flags = KS_F_RACY;
+	made->TargetFilename = put(&made->hdr, "/usr/lib/x.so", 13);
+	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
+	/* The package manager's /usr/lib is another one than that of this mount namespace. */
+	assert_string_equal(field(&ev, "Context"), "container=0123456789ab,cgroup=/kube.slice/a\\x2Cb/cri-" DIGITS
+						   ".scope,pidns=8,mntns=9,path=racy");
+
+	ours->TargetFilename = put(&ours->hdr, "/usr/lib/x.so", 13);
+	assert_true(enrich_record(en, &ours->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Context"), "cgroup=/,owner=lib");
+}
+
+static void context_is_nothing_unless_it_is_switched_on(void **state)
+{
+	struct event ev;
+	RECORD_OF(PROCESS_CREATE, exec, .tgid = 40, .start_ns = 5, .exec_id = 2);
+
+	(void)state;
+	exec->image = put(&exec->hdr, "/bin/sh", 7);
+	exec->login_uid = 1000;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &exec->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Context"), "-");
+}
+
 static void a_connection_shows_both_ends(void **state)
 {
 	struct event ev;
@@ -472,6 +568,9 @@ int main(void)
 						drop_enrich),
 		cmocka_unit_test_setup_teardown(a_process_that_was_there_has_name_and_parent, make_enrich,
 						drop_enrich),
+		cmocka_unit_test_setup_teardown(context_says_where_and_in_whose_login, make_enrich_with_context,
+						drop_enrich),
+		cmocka_unit_test_setup_teardown(context_is_nothing_unless_it_is_switched_on, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(a_connection_shows_both_ends, make_enrich, drop_enrich),
 		cmocka_unit_test(a_pinned_file_is_hashed_though_it_is_gone),
 		cmocka_unit_test(a_file_changed_just_before_is_not_cached),

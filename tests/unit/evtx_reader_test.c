@@ -919,7 +919,7 @@ static void instances_nested_without_end_are_not_rendered(void **state)
 static void no_single_byte_does_harm(void **state)
 {
 	static struct random_events random = { .state = 5, .plain = true };
-	const struct evtx_identity host = { "h", 1, 2, 0 };
+	const struct evtx_identity host = { "h", 1, 2, 0, false };
 	struct evtx_writer *w = NULL;
 	uint64_t records = 0;
 

@@ -16,7 +16,7 @@
 
 #define CHUNK_EVENTS_MAX 400
 
-static const struct evtx_identity host = { "host01", 700, 701, 0 };
+static const struct evtx_identity host = { "host01", 700, 701, 0, false };
 
 static struct evtx_writer *new_writer(const struct evtx_identity *who)
 {
@@ -271,27 +271,34 @@ static void two_long_strings_share_what_there_is(void **state)
 	assert_int_equal(image, (30000 - 1 - 23) / 2);
 }
 
-static void the_largest_event_of_every_type_fits_an_empty_chunk(void **state)
+static void append_the_largest(struct evtx_writer *w)
 {
-	char name[COMPUTER_MAX + 1];
-	struct evtx_identity who = { name, 1, 2, 1000 };
-	struct evtx_writer *w;
-
-	(void)state;
-	memset(many, 'm', sizeof(many));
-	memset(name, 'h', COMPUTER_MAX);
-	name[COMPUTER_MAX] = 0;
-	w = new_writer(&who);
 	for (size_t i = 0; i < EVENT_TYPE_COUNT; i++) {
 		struct event ev = { .type = &event_types[i] };
 
-		for (unsigned f = 0; f < ev.type->field_count; f++)
+		for (unsigned f = 0; f < ev.type->known_count; f++)
 			ev.values[f] = (struct value){ .text = many, .length = sizeof(many) };
 		evtx_writer_begin(w);
 		assert_int_equal(evtx_writer_append(w, &ev, 1, 0), 0);
 		assert_true(evtx_writer_used(w) <= EVTX_RECORD_END_MAX);
 	}
-	evtx_writer_free(w);
+}
+
+static void the_largest_event_of_every_type_fits_an_empty_chunk(void **state)
+{
+	char name[COMPUTER_MAX + 1];
+
+	(void)state;
+	memset(many, 'm', sizeof(many));
+	memset(name, 'h', COMPUTER_MAX);
+	name[COMPUTER_MAX] = 0;
+	for (int context = 0; context < 2; context++) {
+		struct evtx_identity who = { name, 1, 2, 1000, context };
+		struct evtx_writer *w = new_writer(&who);
+
+		append_the_largest(w);
+		evtx_writer_free(w);
+	}
 }
 
 /* Every 4 or 2 bytes one piece that must stay whole. */
@@ -388,7 +395,7 @@ static void ids_in_a_chunk_are_consecutive(void **state)
 
 static void template_ids_are_stable_distinct_and_follow_the_host(void **state)
 {
-	const struct evtx_identity other = { "host02", 1, 1, 0 };
+	const struct evtx_identity other = { "host02", 1, 1, 0, false };
 	struct evtx_guids a, b;
 	char text[40];
 
@@ -406,9 +413,35 @@ static void template_ids_are_stable_distinct_and_follow_the_host(void **state)
 	assert_string_equal(text, "{9a79f606-e24c-8116-b8df-c4c6bc7c8456}");
 }
 
+static uint32_t sum_of_templates(bool context)
+{
+	const struct evtx_identity who = { "host01", 700, 701, 0, context };
+	struct evtx_templates t;
+	struct evtx_guids guids;
+	uint32_t sum = 0;
+
+	evtx_guids_derive(&who, &guids);
+	assert_int_equal(evtx_templates_init(&t, &who, &guids, 100), 0);
+	sum = evtx_crc(sum, t.outer.bytes, t.outer.length);
+	for (size_t i = 0; i < EVENT_TYPE_COUNT; i++) {
+		sum = evtx_crc(sum, t.first[i].bytes, t.first[i].length);
+		sum = evtx_crc(sum, t.later[i].bytes, t.later[i].length);
+	}
+	evtx_templates_done(&t);
+	return sum;
+}
+
+/* Readers match runs of fields. A change of Sysmon's schema changes this number; Context must not. */
+static void templates_are_those_of_the_schema_unless_context_is_switched_on(void **state)
+{
+	(void)state;
+	assert_int_equal(sum_of_templates(false), 0xf5386e10);
+	assert_int_not_equal(sum_of_templates(true), 0xf5386e10);
+}
+
 static void the_user_is_a_sid(void **state)
 {
-	const struct evtx_identity who = { "h", 1, 2, 1000 };
+	const struct evtx_identity who = { "h", 1, 2, 1000, false };
 	struct evtx_writer *w = new_writer(&who);
 	struct evtx_reader *r = new_reader();
 	struct event ev = sized_event(10);
@@ -430,7 +463,7 @@ static void a_host_name_must_be_text(void **state)
 {
 	static const char *const bad[] = { "", "a\xff", "a\nb", "\xed\xa0\x80" };
 	char name[COMPUTER_MAX + 2];
-	struct evtx_identity who = { name, 1, 2, 0 };
+	struct evtx_identity who = { name, 1, 2, 0, false };
 	struct evtx_writer *w = NULL;
 
 	(void)state;
@@ -459,6 +492,7 @@ int main(void)
 		cmocka_unit_test(header_and_sums_hold_after_every_event),
 		cmocka_unit_test(ids_in_a_chunk_are_consecutive),
 		cmocka_unit_test(template_ids_are_stable_distinct_and_follow_the_host),
+		cmocka_unit_test(templates_are_those_of_the_schema_unless_context_is_switched_on),
 		cmocka_unit_test(the_user_is_a_sid),
 		cmocka_unit_test(a_host_name_must_be_text),
 	};

@@ -439,7 +439,7 @@ static void sizes_out_of_range_are_refused(void **state)
 static void a_log_of_65535_chunks_goes_around_and_not_beyond(void **state)
 {
 	const uint32_t slots = EVTX_CHUNKS_MAX;
-	const struct evtx_identity who = { "host01", 700, 701, 0 };
+	const struct evtx_identity who = { "host01", 700, 701, 0, false };
 	struct evtx_file_header header = { .last_chunk = slots - 1, .next_record_id = 1001, .major = 3,
 					   .minor = 1, .chunk_count = (uint16_t)slots };
 	struct evtx_writer *w = NULL;

@@ -61,7 +61,7 @@ for program in "$behaviours"/before_*; do
 	done
 done
 
-"$konseki" run --quiet --size 400 -c "$rules" --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
+"$konseki" run --quiet --context --size 400 -c "$rules" --log "$log" >"$out/konseki.txt" 2>&1 </dev/null 9>&- &
 monitor=$!
 started="$started $monitor"
 wait_until_watching

@@ -115,6 +115,20 @@ def strangers_agree_on_5000_random_events_of_ours(folder):
     assert assert_whole_for_libevtx(path) == 5000
 
 
+def strangers_agree_when_events_have_their_context(folder):
+    path, json_path = os.path.join(folder, 'context.evtx'), os.path.join(folder, 'context.json')
+    run(MAKE_LOG, path, '700', '8', 'context')
+    with open(json_path, 'wb') as f:
+        f.write(run(DUMP, path))
+    status, said = compare_with_strangers(path, json_path)
+    assert status == 0, said
+    assert assert_whole_for_libevtx(path) == 700
+    names = {record['System']['EventID']: list(record['EventData']) for record in read_json(path)}
+    for number, fields in names.items():
+        assert (fields[-1] == 'Context') == (number not in (4, 16, 255)), (number, fields)
+        assert 'Context' not in fields[:-1], (number, fields)
+
+
 def begins_a_second_chunk(path):
     """Space that is only reserved does not count: a log may have that before its first record."""
     try:
@@ -224,6 +238,7 @@ TESTS = [
     xml_and_fields_say_the_same,
     strangers_agree_on_files_of_windows,
     strangers_agree_on_5000_random_events_of_ours,
+    strangers_agree_when_events_have_their_context,
     what_is_exported_of_files_of_windows_is_the_same_for_libevtx_and_us,
     what_is_exported_filtered_is_complete_for_both_strangers,
     a_table_and_a_document_hold_the_same_as_json,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* make_log FILE COUNT SEED: appends so many random events, all types, all kinds of values.
+ * make_log FILE COUNT SEED context: the same events with their Context.
  * make_log FILE example: the example of docs/formats/evtx.md, byte for byte. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,11 +17,11 @@ static int fail(const char *what, const struct err *e)
 	return 1;
 }
 
-static int make_random(int fd, unsigned count, uint64_t seed)
+static int make_random(int fd, unsigned count, uint64_t seed, bool context)
 {
 	static struct random_events r;
 	const struct log_options options = { .size_max = UINT32_MAX,
-					     .who = { "host-\xc3\xa9.example", 700, 701, 0 } };
+					     .who = { "host-\xc3\xa9.example", 700, 701, 0, context } };
 	OWNED(log) l = NULL;
 	struct err e = { 0 };
 
@@ -52,7 +53,7 @@ static int make_example(int fd)
 {
 	static const struct guid process = { { 0x5f, 0x38, 0x70, 0x57, 0x2a, 0xc2, 0xe0, 0x43, 0xbf, 0x4c,
 					       0x06, 0xf5, 0x69, 0x8f, 0xfb, 0xd9 } };
-	const struct evtx_identity who = { "host01", 700, 701, 0 };
+	const struct evtx_identity who = { "host01", 700, 701, 0, false };
 	const struct evtx_file_header header = {
 		.next_record_id = 2, .major = 3, .minor = 1, .chunk_count = 1
 	};
@@ -89,10 +90,11 @@ int main(int argc, char **argv)
 	int fd = argc > 2 ? open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
 
 	if (fd < 0) {
-		fprintf(stderr, "usage: make_log FILE COUNT SEED | FILE example\n");
+		fprintf(stderr, "usage: make_log FILE COUNT SEED [context] | FILE example\n");
 		return 2;
 	}
 	if (strcmp(argv[2], "example") == 0)
 		return make_example(fd);
-	return make_random(fd, (unsigned)atoi(argv[2]), argc > 3 ? strtoull(argv[3], NULL, 0) : 1);
+	return make_random(fd, (unsigned)atoi(argv[2]), argc > 3 ? strtoull(argv[3], NULL, 0) : 1,
+			   argc > 4 && strcmp(argv[4], "context") == 0);
 }

@@ -116,7 +116,7 @@ static inline const struct event *random_event(struct random_events *r)
 
 	ev->type = &event_types[random_below(r, EVENT_TYPE_COUNT)];
 	ev->time_utc_ns = 1700000000000000000u + random_number(r) % 200000000000000000u;
-	for (unsigned i = 0; i < ev->type->field_count; i++)
+	for (unsigned i = 0; i < ev->type->known_count; i++)
 		random_value(r, ev->type->fields[i].type, &ev->values[i], r->text[i]);
 	return ev;
 }

@@ -2,8 +2,8 @@
 /* A path that no call can name in one piece: more than 4,095 bytes. Its end is kept.
  *
  * judges 11 26
- * expect 11 TargetFilename~".{3900,4200}/the-end"
- * expect 26 TargetFilename~".{3900,4200}/the-end" */
+ * expect 11 TargetFilename~".{3900,4200}/the-end" Context~".*path=cut.*"
+ * expect 26 TargetFilename~".{3900,4200}/the-end" Context~".*path=cut.*" */
 #include "behaviour.h"
 
 #include <string.h>

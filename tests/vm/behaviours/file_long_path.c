@@ -2,8 +2,8 @@
 /* A path of 4,000 bytes, the longest that is named in one piece being 4,095.
  *
  * judges 11 26
- * expect 11 TargetFilename=$long
- * expect 26 TargetFilename=$long */
+ * expect 11 TargetFilename=$long Context!~".*path=.*"
+ * expect 26 TargetFilename=$long Context!~".*path=.*" */
 #include "behaviour.h"
 
 #include <limits.h>
