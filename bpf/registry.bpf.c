@@ -6,6 +6,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "../schema/wire.h"
+#include "lib/context.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/task.bpf.h"
 
@@ -40,6 +41,21 @@ static __always_inline struct ks_text emit_sysctl_value(struct draft *d, struct 
 	return t;
 }
 
+/* The kernel has read the present value before it asks us; 0: it could not. */
+static __always_inline struct ks_text emit_sysctl_before(struct draft *d, struct bpf_sysctl *ctx, __u32 *known)
+{
+	__u32 at = d->size & (KS_RECORD_MAX - 1);
+	struct ks_text t = { .off = at };
+	long n = bpf_sysctl_get_current_value(ctx, (char *)d->record + at, KS_PATH_MAX);
+
+	if (n < 0 || n > KS_PATH_MAX)
+		n = n == -7 /* E2BIG */ ? KS_PATH_MAX - 1 : 0;
+	*known = n > 0;
+	t.len = n;
+	d->size = at + n;
+	return t;
+}
+
 SEC("cgroup/sysctl")
 int CONFIG_VALUE__sysctl(struct bpf_sysctl *ctx)
 {
@@ -60,6 +76,12 @@ int CONFIG_VALUE__sysctl(struct bpf_sysctl *ctx)
 	rec = (void *)d->record;
 	rec->TargetObject = name;
 	rec->value = value;
+	if (context_wanted) {
+		__u32 known;
+
+		rec->before = emit_sysctl_before(d, ctx, &known);
+		rec->before_known = known;
+	}
 	emit_end(d, KS_CONFIG_VALUE);
 	return 1; /* let it happen */
 }

@@ -213,13 +213,18 @@ static void tell_key(const struct telling *t, const char *what, const char *name
 	t->out->record(t->out->context, &rec.hdr);
 }
 
-static void tell_value(const struct telling *t, const char *name, const char *value)
+/* before NULL: there was none, or it is not known. */
+static void tell_value(const struct telling *t, const char *name, const char *value, const char *before)
 {
 	static union record rec;
 
 	begin(t, &rec, KS_CONFIG_VALUE, sizeof(rec.value));
 	rec.value.TargetObject = put(&rec, t->path, name, NAME_MAX_BYTES);
 	rec.value.value = put(&rec, "", value, VALUE_MAX);
+	if (before) {
+		rec.value.before = put(&rec, "", before, VALUE_MAX);
+		rec.value.before_known = 1;
+	}
 	t->out->record(t->out->context, &rec.hdr);
 }
 
@@ -287,9 +292,9 @@ static void tell_file(const struct telling *t, const struct settings_entry *entr
 	uint32_t at = 0;
 
 	if (settings_node(entry, &at, &node) && node.kind == NODE_LINK)
-		tell_value(t, "", node.value);
+		tell_value(t, "", node.value, NULL);
 	else
-		tell_value(t, "", *entry->digest ? entry->digest : "-");
+		tell_value(t, "", *entry->digest ? entry->digest : "-", NULL);
 }
 
 /* --- comparing */
@@ -332,10 +337,10 @@ static void tell_new(const struct telling *t, const struct settings_node *node)
 	if (is_trigger(node))
 		return tell_trigger(t, node, "Created");
 	if (node->kind == NODE_LINK)
-		return tell_value(t, "", node->value);
+		return tell_value(t, "", node->value, NULL);
 	tell_key(t, node->kind == NODE_VALUE ? "CreateValue" : "CreateKey", node->name);
 	if (node->kind == NODE_VALUE)
-		tell_value(t, node->name, node->value);
+		tell_value(t, node->name, node->value, NULL);
 }
 
 static void tell_gone(const struct telling *t, const struct settings_node *node)
@@ -346,12 +351,12 @@ static void tell_gone(const struct telling *t, const struct settings_node *node)
 		tell_key(t, node->kind == NODE_VALUE ? "DeleteValue" : "DeleteKey", node->name);
 }
 
-static void tell_other(const struct telling *t, const struct settings_node *node)
+static void tell_other(const struct telling *t, const struct settings_node *node, const char *before)
 {
 	if (is_trigger(node))
 		tell_trigger(t, node, "Modified");
 	else
-		tell_value(t, node->name, node->value);
+		tell_value(t, node->name, node->value, before);
 }
 
 /* What a rule asks of a setting's value must show under its new name too. */
@@ -362,7 +367,7 @@ static void tell_renamed(const struct telling *t, const struct nodes *old, const
 		tell_rename(t, node->kind == NODE_VALUE ? "RenameValue" : "RenameKey", old->at[partner - 1].name,
 			    t->path, node->name);
 	if (node->kind == NODE_VALUE)
-		tell_value(t, node->name, node->value);
+		tell_value(t, node->name, node->value, NULL);
 }
 
 /* Walks both lists at once; counts the differences, and tells them if asked to. */
@@ -387,7 +392,7 @@ static size_t compare(const struct nodes *old, const struct nodes *new, const st
 			different++;
 		} else if (strcmp(old->at[i].value, new->at[j].value) != 0) {
 			if (t)
-				tell_other(t, &new->at[j]);
+				tell_other(t, &new->at[j], old->at[i].value);
 			different++;
 		}
 		i += r <= 0;
@@ -423,7 +428,7 @@ static void tell_triggers(const struct telling *t, const struct settings_entry *
 		if (before)
 			compare(&old, &new, t);
 		for (size_t i = 0; !before && i < new.count; i++)
-			tell_other(t, &new.at[i]);
+			tell_other(t, &new.at[i], NULL);
 	}
 	nodes_done(&old);
 	nodes_done(&new);

@@ -62,9 +62,9 @@ static void note(void *context, const struct ks_hdr *rec)
 			 record_text(rec, key->EventType), key->TargetObject.len,
 			 record_text(rec, key->TargetObject));
 	else
-		snprintf(told + n, sizeof(told) - n, "%.*s=%.*s\n", value->TargetObject.len,
-			 record_text(rec, value->TargetObject), value->value.len,
-			 record_text(rec, value->value));
+		snprintf(told + n, sizeof(told) - n, value->before_known ? "%.*s=%.*s before %.*s\n" : "%.*s=%.*s\n",
+			 value->TargetObject.len, record_text(rec, value->TargetObject), value->value.len,
+			 record_text(rec, value->value), value->before.len, record_text(rec, value->before));
 }
 
 static const struct changes_out out = { NULL, note };
@@ -127,7 +127,7 @@ static const struct {
 } cases[] = {
 	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("1", "/a\0v1\0/b\0v2"), "" },
 	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("2", "/b\0v2\0/a\0v1"), "" }, /* comments, or another order */
-	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("2", "/a\0v1\0/b\0v3"), "/etc/f/b=3\n" },
+	{ TREE("1", "/a\0v1\0/b\0v2"), TREE("2", "/a\0v1\0/b\0v3"), "/etc/f/b=3 before 2\n" },
 	{ TREE("1", "/a\0v1"), TREE("2", "/a\0v1\0/b\0v\0/c\0k"), "CreateKey /etc/f/c\nCreateValue /etc/f/b\n/etc/f/b=\n" },
 	{ TREE("1", "/a\0v1\0/c\0k"), TREE("2", "/a\0v1"), "DeleteKey /etc/f/c\n" },
 	{ TREE("1", "/a\0v1\0/c\0v2"), TREE("2", "/c\0v2"), "DeleteValue /etc/f/a\n" },
@@ -164,7 +164,7 @@ static const struct {
 	  "/etc/f=2\n19 Deleted cron n q\n20 Deleted n Script d\n21 Deleted n n\n" },
 	/* Symbolic links, and what takes the place of one. */
 	{ { "/etc/g", "1", "", 0, false, false }, TREE("2", "\0z/to"), "CreateKey /etc/f\n/etc/f=/to\n" },
-	{ TREE("1", "\0z/to"), TREE("2", "\0z/other"), "/etc/f=/other\n" },
+	{ TREE("1", "\0z/to"), TREE("2", "\0z/other"), "/etc/f=/other before /to\n" },
 	{ PLAIN("1"), TREE("2", "\0z/to"), "/etc/f=/to\n" },
 	{ TREE("1", "\0z/to"), PLAIN("2"), "/etc/f=2\n" },
 	{ PLAIN("1"), { "/home/f", "2", "", 0, false, false }, "" }, /* not ours to tell */

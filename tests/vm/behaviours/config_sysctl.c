@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A setting of the kernel is written: by write(2), by writev(2) through a descriptor of another name, and empty.
- * Reading it is nothing. The settings are those of a network namespace of its own.
+ * Reading it is nothing. The settings are those of a network namespace of its own. Context has the value before.
  *
  * judges 12 13 14
- * expect 13 TargetObject=/proc/sys/net/ipv4/ip_default_ttl Details=65 EventType=SetValue RuleName=-
- * expect 13 TargetObject=/proc/sys/net/ipv4/ip_default_ttl Details=66
- * expect 13 TargetObject=/proc/sys/net/ipv4/ip_local_port_range Details="2000\t3000" */
+ * expect 13 TargetObject=/proc/sys/net/ipv4/ip_default_ttl Details=65 EventType=SetValue RuleName=- Context~".*,old=64"
+ * expect 13 TargetObject=/proc/sys/net/ipv4/ip_default_ttl Details=66 Context~".*,old=65"
+ * expect 13 TargetObject=/proc/sys/net/ipv4/ip_local_port_range Details="2000\t3000" Context~".*,old=[0-9]+\t[0-9]+" */
 #include "behaviour.h"
 
 #include <fcntl.h>
