@@ -71,17 +71,31 @@ def a_batch_is_a_blob_that_its_sender_can_neither_change_nor_delete():
     assert records(body) == [1, 2, 3]
     assert headers['content-type'] == 'application/x-ndjson', headers
     assert headers['x-ms-meta-rawsizebytes'] == str(len(unpacked(body))), headers
-    # With all that the machine has: its signature.
-    refused = {}
-    for method, query, extra in (('PUT', '', {'x-ms-blob-type': 'BlockBlob'}), ('DELETE', '', {}), ('GET', '', {}),
-                                 ('PUT', 'comp=metadata&', {'x-ms-meta-a': 'b'}), ('PUT', 'comp=properties&', {}),
-                                 ('PUT', 'comp=lease&', {'x-ms-lease-action': 'acquire', 'x-ms-lease-duration': '-1'}),
-                                 ('PUT', 'comp=tier&', {'x-ms-access-tier': 'Cool'}),
-                                 ('PUT', 'comp=block&blockid=YQ==&', {})):
-        status = plain(a, method, f'/{a.account}/{logs}/{blob}?{query}{sas}', extra, b'x' if method == 'PUT' else b'')
-        refused[method + query] = status
-    assert set(refused.values()) == {403}, refused
-    assert records(a.blob(logs, blob)[0]) == [1, 2, 3]
+
+
+def who_has_the_machines_signature_can_add_and_nothing_else():
+    """The table of docs/recipes/azure.md."""
+    a, logs = emulator()
+    attempts = [('PUT', '', {'x-ms-blob-type': 'BlockBlob'}), ('PUT', '', {'x-ms-blob-type': 'AppendBlob'}), ('DELETE', '', {}),
+                ('GET', '', {}), ('HEAD', '', {}), ('PUT', 'comp=metadata', {'x-ms-meta-a': 'b'}), ('PUT', 'comp=properties', {}),
+                ('PUT', 'comp=lease', {'x-ms-lease-action': 'acquire', 'x-ms-lease-duration': '-1'}),
+                ('PUT', 'comp=tier', {'x-ms-access-tier': 'Cool'}), ('PUT', 'comp=block&blockid=YQ==', {})]
+    for permissions, mode in (('c', 'block'), ('ac', 'block'), ('ac', 'append')):
+        sas = a.sas(logs, permissions)
+        with Driver('azure-blob', a.url(logs), sas, mode=mode, tenant=permissions + mode) as d:
+            sent(d.batch(1, 3))
+        blob, = (name for name in a.blobs(logs) if f'/{permissions}{mode}/' in name and name.endswith('.zst'))
+        for method, query, headers in attempts:
+            body = b'x' if method == 'PUT' and headers.get('x-ms-blob-type') != 'AppendBlob' else b''
+            status = plain(a, method, f'/{a.account}/{logs}/{blob}?{query}&{sas}', headers, body)
+            assert status == 403, (permissions, mode, method, query, status)
+        for method, query in (('DELETE', 'restype=container'), ('GET', 'restype=container&comp=list')):
+            assert plain(a, method, f'/{a.account}/{logs}?{query}&{sas}', {}, b'') == 403, (permissions, method)
+        append = plain(a, 'PUT', f'/{a.account}/{logs}/{blob}?comp=appendblock&{sas}', {}, b'x')
+        assert append == (201 if mode == 'append' else 403 if permissions == 'c' else 409), (permissions, mode, append)
+        assert plain(a, 'PUT', f'/{a.account}/{logs}/{blob}?comp=snapshot&{sas}', {}, b'') == 201
+        body = a.blob(logs, blob)[0]
+        assert records(body[:-1] if mode == 'append' else body) == [1, 2, 3]
 
 
 def plain(azurite, method, path, headers, body):
@@ -404,7 +418,8 @@ def what_makes_no_sense_is_refused_before_anything_is_sent():
 
 
 TESTS = [
-    a_batch_is_a_blob_that_its_sender_can_neither_change_nor_delete, a_signature_that_may_more_is_told_as_erasable,
+    a_batch_is_a_blob_that_its_sender_can_neither_change_nor_delete,
+    who_has_the_machines_signature_can_add_and_nothing_else, a_signature_that_may_more_is_told_as_erasable,
     keys_and_connection_strings_are_taken_too, a_blob_that_grows_is_one_file_of_all_batches,
     what_the_emulator_refuses_is_said_in_words, a_store_that_is_away_for_a_while_has_everything_afterwards,
     an_identity_is_enough, every_answer_has_its_consequence, a_server_that_asks_to_wait_is_obeyed,
