@@ -33,7 +33,7 @@ def tap(*command):
 
 
 SUITES = [
-    ('harness', tap(PYTHON, 'tests/harness_test.py'), 60),
+    ('harness', tap(PYTHON, 'tests/harness_test.py'), 240),
     ('checks', tap(PYTHON, 'tests/checks.py'), 60),
     ('unit', meson(BUILD), 600),
     ('sanitized', meson(SANITIZED, '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true'), 900),
