@@ -27,6 +27,14 @@ static int copy_into_archive(struct engine *g, int file, int store, const char *
 	return answered(g, ask_keep(g->start->ask, store, folder, digest, extension));
 }
 
+/* Holes are not stored, and must not push out what is. */
+static uint64_t room_needed(const struct stat *st)
+{
+	uint64_t size = (uint64_t)st->st_size, stored = (uint64_t)st->st_blocks * 512;
+
+	return stored < size ? stored : size;
+}
+
 static int archive(struct engine *g, int file, const char *path, size_t length)
 {
 	const char *folder = ruleset_archive_directory(g->rules);
@@ -41,7 +49,7 @@ static int archive(struct engine *g, int file, const char *path, size_t length)
 		return -EFBIG;
 	if (!may_ask(g))
 		return -ETIMEDOUT;
-	store = answered(g, ask_store(g->start->ask, file, folder, (uint64_t)st.st_size));
+	store = answered(g, ask_store(g->start->ask, file, folder, room_needed(&st)));
 	return store < 0 ? store : copy_into_archive(g, file, store, folder, path, length);
 }
 

@@ -1208,6 +1208,195 @@ def what_is_to_be_done_later_for_a_user_is_told(folder):
         must('umount', '/home')
 
 
+class Archive:
+    """konseki, told to keep what is deleted of one small file system."""
+
+    RULES = ('<Sysmon schemaversion="4.90"><HashAlgorithms>SHA256</HashAlgorithms><ArchiveDirectory>kept</ArchiveDirectory>'
+             '<EventFiltering><FileDelete onmatch="include"><TargetFilename condition="contains">/zz-</TargetFilename>'
+             '</FileDelete></EventFiltering></Sysmon>')
+
+    def __init__(self, folder):
+        self.place = os.path.join(folder, 'place')
+        self.kept = os.path.join(self.place, 'kept')
+        os.mkdir(self.place)
+        must('mount', '-t', 'tmpfs', '-o', 'size=100m,mode=755', 'tmpfs', self.place)
+        self.konseki, self.reports = None, 0
+        try:
+            self.konseki = Run(folder, '-c', write(folder + '/rules.xml', self.RULES))
+        except BaseException:
+            self.close()
+            raise
+
+    def make(self, name, content):
+        path = os.path.join(self.place, name)
+        with open(path, 'wb') as f:
+            f.write(content)
+        return path
+
+    def told(self, path):
+        return [e['EventData'] for e in self.konseki.log.events(23) if e['EventData']['TargetFilename'] == path]
+
+    def delete(self, path):
+        """What became of it: archived, and the digest."""
+        before = len(self.told(path))
+        os.unlink(path)
+        event = eventually(lambda: self.told(path)[before:], f'the deletion of {path}')[0]
+        return event['Archived'], event['Hashes'].removeprefix('SHA256=')
+
+    def reported(self, reason):
+        """That, and nothing else, since it was asked before."""
+        texts = eventually(lambda: self.konseki.log.reports()[self.reports:], reason)
+        self.reports += len(texts)
+        assert all(re.fullmatch(f'1 deleted files could not be kept: ({reason})', text) for text in texts), texts
+
+    def names(self):
+        return set(os.listdir(self.kept)) if os.path.isdir(self.kept) else set()
+
+    def close(self):
+        if self.konseki:
+            self.konseki.close()
+        while run('umount', '-l', self.place).returncode == 0:
+            pass
+
+
+def digest_of(content):
+    return hashlib.sha256(content).hexdigest().upper()
+
+
+def an_archive_without_room_says_so_and_the_oldest_give_way(folder):
+    """A full file system; then one in which not all fit that is deleted."""
+    archive = Archive(folder)
+    try:
+        first = archive.make('zz-first', b'first')
+        fill(archive.place + '/ballast')
+        assert archive.delete(first)[0] == 'false'
+        archive.reported('No space left on device')
+        assert not archive.names()
+        os.truncate(archive.place + '/ballast', 30 << 20)  # what is deleted is held for some seconds, and takes room too
+        contents = [bytes([i]) * (4 << 20) for i in range(12)]
+        for i, content in enumerate(contents):
+            assert archive.delete(archive.make(f'zz-{i}', content)) == ('true', digest_of(content)), i
+        kept = [digest_of(content) in archive.names() for content in contents]
+        assert kept == sorted(kept) and 2 <= sum(kept) < 12, kept  # the newest, and only they
+        assert shutil.disk_usage(archive.place).free >= (100 << 20) // 20
+        # The same once more is the newest again.
+        oldest = digest_of(contents[kept.index(True)])
+        assert archive.delete(archive.make('zz-again', contents[kept.index(True)]))[0] == 'true'
+        assert max(archive.names(), key=lambda name: os.stat(os.path.join(archive.kept, name)).st_mtime_ns) == oldest
+        archive.konseki.stop()
+    finally:
+        archive.close()
+
+
+def an_archive_that_cannot_be_used_says_so_and_is_used_when_it_can(folder):
+    """Its name belongs to a file; others may read it; it is somebody's; it is read-only."""
+    archive = Archive(folder)
+    try:
+        def spoiled(reason):
+            assert archive.delete(archive.make('zz-x', reason.encode()))[0] == 'false', reason
+            archive.reported(reason)
+
+        write(archive.kept, 'in the way')
+        spoiled('Not a directory')
+        os.unlink(archive.kept)
+        os.symlink('/tmp', archive.kept)
+        spoiled('Not a directory|Too many levels')
+        os.unlink(archive.kept)
+        os.mkdir(archive.kept, 0o755)
+        spoiled('Operation not permitted')
+        os.chmod(archive.kept, 0o700)
+        os.chown(archive.kept, 1, 1)
+        spoiled('Operation not permitted')
+        os.chown(archive.kept, 0, 0)
+        must('mount', '--bind', archive.kept, archive.kept)
+        must('mount', '-o', 'remount,ro,bind', archive.kept)
+        spoiled('Read-only file system')
+        must('umount', archive.kept)
+        path = archive.make('zz-x', b'at last')
+        assert archive.delete(path) == ('true', digest_of(b'at last'))
+        assert archive.names() == {digest_of(b'at last')}
+        archive.konseki.stop()
+    finally:
+        archive.close()
+
+
+def a_file_that_is_large_but_empty_stalls_nobody_and_pushes_nothing_out(folder):
+    """100 GB of nothing are not read; less than 1 GiB takes no more room than it has."""
+    archive = Archive(folder)
+    try:
+        assert archive.delete(archive.make('zz-before', b'before'))[0] == 'true'
+        path = archive.make('zz-vast', b'begin')
+        os.truncate(path, 100 << 30)
+        with open(path, 'r+b') as f:
+            f.seek((100 << 30) - 3)
+            f.write(b'end')
+        began = time.monotonic()
+        assert archive.delete(path) == ('false', '-')
+        assert time.monotonic() - began < 10
+        size = 1000 << 20  # all that an archive may hold, nearly
+        path = archive.make('zz-large', b'begin')
+        os.truncate(path, size)
+        archived, digest = archive.delete(path)
+        assert archived == 'true'
+        assert archive.names() == {digest_of(b'before'), digest}
+        stored = os.stat(os.path.join(archive.kept, digest))
+        assert stored.st_size == size and stored.st_blocks * 512 < 1 << 20, stored
+        archive.konseki.stop()
+        assert not archive.konseki.log.reports()
+    finally:
+        archive.close()
+
+
+def who_deletes_and_is_gone_at_once_has_it_archived(folder):
+    """Many short processes, some killed as soon as the file is gone."""
+    archive = Archive(folder)
+    try:
+        paths = [archive.make(f'zz-{i}', b'%d' % i) for i in range(200)]
+        for i in range(0, 200, 2):
+            subprocess.run(['rm', paths[i]], check=True)
+            child = subprocess.Popen(['rm', paths[i + 1]])
+            while os.path.exists(paths[i + 1]):
+                pass
+            child.kill()
+            child.wait()
+        eventually(lambda: len(archive.konseki.log.events(23)) == 200, 'all deletions')
+        for i, path in enumerate(paths):
+            event, = archive.told(path) if i % 50 == 0 else ({'Archived': 'true', 'Image': '/usr/bin/rm'},)
+            assert (event['Archived'], event['Image']) == ('true', '/usr/bin/rm'), event
+        assert archive.names() == {digest_of(b'%d' % i) for i in range(200)}
+        archive.konseki.stop()
+        assert not archive.konseki.log.reports()
+    finally:
+        archive.close()
+
+
+def who_deletes_goes_on_when_konseki_dies(folder):
+    """Monitor and engine are killed, one after the other and both, while files are deleted that a rule wants archived: no
+    deletion fails or takes long, and nobody is left stopped."""
+    archive = Archive(folder)
+    script = ('i=0; while [ -e {go} ]; do i=$((i+1)); for j in 1 2 3 4 5 6 7 8; do echo $i.$j >{place}/zz-$$.$j || exit 1; done; '
+              'rm {place}/zz-$$.* || exit 2; sleep 0.1; done; echo $i >{place}/count.$$')
+    go = write(archive.place + '/go', '')
+    workers = [subprocess.Popen(['sh', '-c', script.format(go=go, place=archive.place)]) for _ in range(3)]
+    try:
+        for count, victims in enumerate((['engine'], ['monitor'], ['engine', 'monitor']), 1):
+            time.sleep(0.5)
+            for victim in victims:
+                os.kill(getattr(archive.konseki, victim), signal.SIGKILL)
+            archive.konseki.wait_for_restart(count if count < 3 else 4)
+        eventually(lambda: archive.konseki.log.events(23), 'deletions')
+        os.unlink(go)
+        began = time.monotonic()
+        assert [w.wait(LONG) for w in workers] == [0, 0, 0]
+        assert time.monotonic() - began < 10
+        archive.konseki.stop()
+    finally:
+        for w in workers:
+            w.kill()
+            w.wait()
+        archive.close()
+
+
 class Display:
     """An X server of an ordinary user, that wants a cookie; it ends with the test."""
 
@@ -1270,9 +1459,6 @@ def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
         display.copy(b'from before')
         konseki = Run(folder, '-c', rules)
 
-        def digest_of(text):
-            return hashlib.sha256(text).hexdigest().upper()
-
         def told(text):
             return [e['EventData'] for e in konseki.log.events(24) if e['EventData']['Hashes'] == f'SHA256={digest_of(text)}']
 
@@ -1317,7 +1503,7 @@ def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
-                      'Display', 'triggers')]
+                      'Display', 'triggers', 'Archive', 'digest_of')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))
