@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "helped.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +11,10 @@
 void helped_init(struct helped *h, const int fds[HELP_LANES])
 {
 	memset(h, 0, sizeof(*h));
-	for (unsigned i = 0; i < HELP_LANES; i++)
+	for (unsigned i = 0; i < HELP_LANES; i++) {
 		h->lanes[i].fd = fds[i];
+		h->lanes[i].nobody = true;
+	}
 }
 
 static struct helped_lane *free_lane(struct helped *h, enum message_kind kind)
@@ -81,7 +84,8 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 	return true;
 }
 
-/* A server that is not there is looked for from time to time, and nobody looks for a second one without a first. */
+/* A server that is not there is looked for from time to time, and nobody looks for a second one without a first. (One that is
+ * there, but does not answer as it should, keeps nobody from looking at the others.) */
 void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < HELP_LANES; i++) {
@@ -94,7 +98,7 @@ void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 							   .body.clipboard = { .known = lane->known,
 									       .owner = lane->owner } },
 			       now_ns);
-		if (!lane->known)
+		if (lane->nobody)
 			return;
 	}
 }
@@ -107,9 +111,11 @@ static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hear
 
 	if (!answer || answer->head.code < 0) {
 		lane->known = 0;
+		lane->nobody = answer && (answer->head.code == -ENOENT || answer->head.code == -ENOSYS);
 		lane->rest_ns = now_ns + CLIPBOARD_REST_S * SECOND_NS;
 		return;
 	}
+	lane->nobody = false;
 	said = &answer->body.clipboard;
 	/* Another server has come before this one: how it was left is not known. */
 	other = lane->known && (said->uid != lane->uid || said->display != lane->display);

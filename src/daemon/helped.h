@@ -17,6 +17,7 @@ struct helped_lane {
 	struct message question;
 	uint64_t rest_ns;          /* of a clipboard: not to be asked about before */
 	uint32_t known, owner, display, uid; /* of a clipboard: as it was left */
+	bool nobody;                         /* there is no such server */
 };
 
 struct helped {

@@ -158,13 +158,10 @@ static const uint8_t *field(const uint8_t **at, const uint8_t *end, size_t *n)
 	return bytes;
 }
 
-/* The first cookie in this file that may be for the display. */
-static bool cookie_in(const char *path, unsigned display, char *cookie, size_t *length)
+bool clipboard_cookie(const uint8_t *at, size_t n, unsigned display, char cookie[COOKIE_MAX], size_t *length)
 {
-	static char bytes[COOKIES_MAX];
-	ssize_t n = read_file(path, bytes, sizeof(bytes));
-	const uint8_t *at = (const uint8_t *)bytes, *end = at + (n > 0 ? n : 0);
-	char number[8];
+	const uint8_t *end = at + n;
+	char number[16];
 
 	snprintf(number, sizeof(number), "%u", display);
 	while (end - at >= 2) {
@@ -176,13 +173,21 @@ static bool cookie_in(const char *path, unsigned display, char *cookie, size_t *
 		    !(name = field(&at, end, &n_name)) || !(data = field(&at, end, &n_data)))
 			return false;
 		if ((n_number == 0 || (n_number == strlen(number) && memcmp(for_number, number, n_number) == 0)) &&
-		    n_name == strlen(COOKIE_NAME) && memcmp(name, COOKIE_NAME, n_name) == 0 && n_data <= 64) {
+		    n_name == strlen(COOKIE_NAME) && memcmp(name, COOKIE_NAME, n_name) == 0 && n_data <= COOKIE_MAX) {
 			memcpy(cookie, data, n_data);
 			*length = n_data;
 			return true;
 		}
 	}
 	return false;
+}
+
+static bool cookie_in(const char *path, unsigned display, char *cookie, size_t *length)
+{
+	static char bytes[COOKIES_MAX];
+	ssize_t n = read_file(path, bytes, sizeof(bytes));
+
+	return n > 0 && clipboard_cookie((const uint8_t *)bytes, (size_t)n, display, cookie, length);
 }
 
 static const char *variable(const char *environ_bytes, size_t n, const char *name)
@@ -251,6 +256,26 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* libxcb takes an answer apart as the server says it is built, without a look at where it ends. Bytes behind the 32 that each
+ * answer begins with. */
+static size_t answer_more(uint32_t length)
+{
+	return 4 * (size_t)length;
+}
+
+/* The first screen, if it lies within what the server sent. */
+static const xcb_screen_t *first_screen(xcb_connection_t *c)
+{
+	const xcb_setup_t *setup = x.xcb_get_setup(c);
+	const char *end = (const char *)setup + 8 + answer_more(setup->length);
+	xcb_screen_iterator_t screen;
+
+	if (answer_more(setup->length) < sizeof(*setup) - 8)
+		return NULL;
+	screen = x.xcb_setup_roots_iterator(setup);
+	return screen.rem > 0 && (const char *)screen.data + sizeof(*screen.data) <= end ? screen.data : NULL;
+}
+
 /* Not by the abstract name that libxcb tries first: anybody can take that one, and would be shown the cookie. */
 static int connect_to(const struct clipboard_server *server)
 {
@@ -280,13 +305,13 @@ static xcb_atom_t atom(xcb_connection_t *c, const char *name)
 
 static bool begin(struct session *s, const struct clipboard_server *server)
 {
-	char cookie[64];
+	char cookie[COOKIE_MAX];
 	size_t length = 0;
 	xcb_auth_info_t auth = { (int)strlen(COOKIE_NAME), (char *)(uintptr_t)COOKIE_NAME, 0, cookie };
 	bool has_cookie = find_cookie(server->display, cookie, &length);
 	const xcb_query_extension_reply_t *extension;
 	const uint32_t events = XCB_EVENT_MASK_PROPERTY_CHANGE;
-	xcb_screen_iterator_t screen;
+	const xcb_screen_t *screen;
 	xcb_xfixes_query_version_reply_t *version;
 	int fd = connect_to(server);
 
@@ -296,10 +321,10 @@ static bool begin(struct session *s, const struct clipboard_server *server)
 	s->c = x.xcb_connect_to_fd(fd, has_cookie ? &auth : NULL);
 	if (x.xcb_connection_has_error(s->c))
 		return false;
-	screen = x.xcb_setup_roots_iterator(x.xcb_get_setup(s->c));
-	if (screen.rem < 1)
+	screen = first_screen(s->c);
+	if (!screen)
 		return false;
-	s->root = screen.data->root;
+	s->root = screen->root;
 	extension = x.xcb_get_extension_data(s->c, x.xfixes);
 	if (!extension || !extension->present)
 		return false;
@@ -355,7 +380,8 @@ static uint32_t process_of(struct session *s, uint32_t window)
 		x.xcb_res_query_client_ids_reply(s->c, x.xcb_res_query_client_ids(s->c, 1, &spec), NULL);
 	uint32_t tgid = 0;
 
-	if (reply && reply->num_ids > 0) {
+	if (reply && reply->num_ids > 0 &&
+	    answer_more(reply->length) >= sizeof(xcb_res_client_id_value_t) + sizeof(tgid)) {
 		xcb_res_client_id_value_iterator_t first = x.xcb_res_query_client_ids_ids_iterator(reply);
 
 		if (x.xcb_res_client_id_value_value_length(first.data) > 0)
@@ -382,6 +408,8 @@ static xcb_atom_t take_property(struct session *s, struct text *text, size_t *ta
 	xcb_atom_t type = reply ? reply->type : XCB_ATOM_NONE;
 
 	*taken = reply ? (size_t)x.xcb_get_property_value_length(reply) : 0;
+	if (reply && *taken > answer_more(reply->length))
+		*taken = answer_more(reply->length);
 	if (reply && type != s->incr && reply->format == 8) {
 		size_t room = CLIPBOARD_TEXT_MAX - text->n, n = *taken < room ? *taken : room;
 

@@ -3,6 +3,7 @@
  * since it must show his cookie and reads what he and his programs send: so there is nothing in it that is not his. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,3 +31,7 @@ struct clipboard_change {
  * Then another one is a change. A sealed memfd with the text (empty if nothing changed) or -errno. */
 int help_clipboard(const struct clipboard_server *server, bool known, uint32_t owner, unsigned seconds,
 		   struct clipboard_change *change);
+
+/* The first cookie in a file of them (.Xauthority, n bytes) that may be for the display. Only bytes are looked at. */
+#define COOKIE_MAX 64
+bool clipboard_cookie(const uint8_t *at, size_t n, unsigned display, char cookie[COOKIE_MAX], size_t *length);

@@ -1500,10 +1500,95 @@ def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
         shutil.rmtree(kept, ignore_errors=True)
 
 
+class HostileDisplay:
+    """hostile_x.py as a user."""
+
+    def __init__(self, user, manner, number):
+        os.makedirs('/tmp/.X11-unix', exist_ok=True)
+        os.chmod('/tmp/.X11-unix', 0o1777)
+        self.path = f'/tmp/.X11-unix/X{number}'
+        self.said = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen([os.path.join(os.path.dirname(os.path.abspath(__file__)), 'hostile_x.py'), manner,
+                                         str(number)], user=user, extra_groups=[], stdout=self.said, stderr=subprocess.STDOUT)
+        eventually(lambda: os.path.exists(self.path), 'a hostile server')
+
+    def connections(self):
+        return os.pread(self.said.fileno(), 1 << 16, 0).decode().count('connected')
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.said.close()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+def with_hostile_displays(folder, manners, also=lambda konseki: None):
+    """Users 1, 2 ... have servers of these manners; the events 24 that came of it. Whatever they do, others are told of."""
+    marked = program(folder)
+    rules = write(os.path.join(folder, 'rules.xml'), RULES.format(wanted='/marked').replace(
+        '<EventFiltering>', '<CaptureClipboard/><ArchiveDirectory>konseki-clipboard</ArchiveDirectory><EventFiltering>'
+        '<ClipboardChange onmatch="exclude"/>'))
+    displays, konseki = [], None
+    try:
+        for number, manner in enumerate(manners, 1):
+            displays.append(HostileDisplay(number, manner, 200 + number))
+        konseki = Run(folder, '-c', rules)
+        expected = []
+        for display in displays:
+            eventually(display.connections, 'a connection to each server')
+            expected += execute(marked, 5, len(expected))
+        began = time.monotonic()
+        eventually(lambda: konseki.log.executed(marked) == expected, 'the other events')
+        assert time.monotonic() - began < 20
+        also(konseki)
+        konseki.stop()
+        assert not konseki.log.reports(), konseki.log.reports()
+        assert all(display.process.poll() is None for display in displays), [d.process.poll() for d in displays]
+        return [e['EventData'] for e in konseki.log.events(24)]
+    finally:
+        if konseki:
+            konseki.close()
+        for display in displays:
+            display.close()
+        root = folder
+        while not os.path.ismount(root):
+            root = os.path.dirname(root)
+        shutil.rmtree(os.path.join(root, 'konseki-clipboard'), ignore_errors=True)
+
+
+def display_servers_that_send_rubbish_disturb_nobody(folder):
+    """Garbage, half an answer, an end in the middle, and a screen that lies beyond what was sent: nothing is told."""
+    assert with_hostile_displays(folder, ['garbage', 'half', 'leaves', 'far-screen']) == []
+
+
+def display_servers_that_lie_disturb_nobody(folder):
+    """A text that is larger than what is sent, and a process of another user: what was sent is told, in nobody's name."""
+    digest = digest_of(b'hostile text')
+
+    def some(konseki):
+        eventually(lambda: len(konseki.log.events(24)) >= 3, 'a text of each')
+
+    told = with_hostile_displays(folder, ['endless', 'foreign', 'no-identity'], some)
+    assert {e['User'] for e in told} == {'daemon', 'bin', 'sys'}, told
+    for e in told:
+        assert (e['ProcessId'], e['Image']) == (0, '-'), e
+        assert e['User'] == 'daemon' or e['Hashes'].endswith(digest), e
+
+
+def display_servers_that_never_answer_disturb_nobody(folder):
+    """One that says nothing, and one that says how much follows, which does not."""
+    assert with_hostile_displays(folder, ['silent']) == []
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+    assert with_hostile_displays(folder, ['huge']) == []
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
-                      'Display', 'triggers', 'Archive', 'digest_of')]
+                      'Display', 'triggers', 'Archive', 'digest_of',
+                      'HostileDisplay', 'with_hostile_displays')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))
