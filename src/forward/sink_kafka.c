@@ -27,7 +27,7 @@ static struct {
 } kafka;
 static const char *const kafka_names[] = { IN_KAFKA(LOADED_NAME) };
 
-#define ITEMS_MAX   10000u
+#define ITEMS_MAX   4096u
 #define SEND_MS     35000u
 #define HOPE_MS     5000
 #define PURGE_MS    2000
@@ -535,8 +535,8 @@ const struct sink_row sink_kafka = {
 	.name = "kafka",
 	.to = "kafka://HOST:PORT[,HOST:PORT...]/TOPIC, kafkas://...",
 	.form = kafka_form,
-	.raw_max = 4u << 20,
-	.size_max = 4u << 20,
+	.raw_max = 2u << 20,
+	.size_max = 2u << 20,
 	.count_max = ITEMS_MAX,
 	.check = kafka_check,
 	.open = kafka_open,
