@@ -45,9 +45,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-def listens(port):
+def listens(port, host='127.0.0.1'):
     with socket.socket() as s:
-        return s.connect_ex(('127.0.0.1', port)) == 0
+        return s.connect_ex((host, port)) == 0
 
 
 class Answer:
@@ -195,13 +195,13 @@ class Server:
 class Daemon:
     """A server of somebody else's, ended whatever happens."""
 
-    def __init__(self, words, port, log, env=None):
+    def __init__(self, words, port, log, env=None, host='127.0.0.1'):
         self.log = log
         with open(log, 'ab') as out:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             env={**os.environ, **(env or {})})
         try:
-            eventually(lambda: listens(port) or self.process.poll() is not None, f'{words[0]} to listen')
+            eventually(lambda: listens(port, host) or self.process.poll() is not None, f'{words[0]} to listen')
             assert self.process.poll() is None, self.said()
         except BaseException:
             self.end()

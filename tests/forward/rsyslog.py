@@ -55,18 +55,18 @@ def home():
 class Rsyslog(parts.Daemon):
     """With this configuration, but its own folder, certificates and port, and on loopback."""
 
-    def __init__(self, folder, configuration, certificates=None, port=None):
+    def __init__(self, folder, configuration, certificates=None, port=None, host='127.0.0.1', prefix=()):
         self.port = port or parts.free_port()
         self.file = os.path.join(folder, 'all.log')
         path, libraries = os.path.join(folder, 'rsyslog.conf'), os.path.join(home(), LIBRARIES)
         with open(path, 'w', encoding='utf-8') as f:
             f.write(f'global(workDirectory="{folder}")\n')
-            text = re.sub(r' port="\d+"', f' port="{self.port}" address="127.0.0.1"', configuration)
+            text = re.sub(r' port="\d+"', f' port="{self.port}" address="{host}"', configuration)
             f.write(text.replace('/var/log/konseki-collected', folder)
                     .replace('/etc/konseki-collector', certificates.folder if certificates else '/none'))
-        super().__init__([os.path.join(home(), 'usr', 'sbin', 'rsyslogd'), '-n', '-f', path, '-i', os.path.join(folder, 'pid'),
-                          '-M', os.path.join(libraries, 'rsyslog')], self.port, os.path.join(folder, 'rsyslog.log'),
-                         {'LD_LIBRARY_PATH': libraries})
+        super().__init__([*prefix, os.path.join(home(), 'usr', 'sbin', 'rsyslogd'), '-n', '-f', path, '-i',
+                          os.path.join(folder, 'pid'), '-M', os.path.join(libraries, 'rsyslog')], self.port,
+                         os.path.join(folder, 'rsyslog.log'), {'LD_LIBRARY_PATH': libraries}, host)
 
     def lines(self):
         if not os.path.exists(self.file):

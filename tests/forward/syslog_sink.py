@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The sink for syslog against rsyslog, over TCP, TLS and RELP: what arrives, and what is said of what does not."""
+import ctypes
 import json
+import os
 import re
 import signal
+import subprocess
 import sys
 import threading
+import time
 
 import parts
 import rsyslog
@@ -140,6 +144,56 @@ def over_relps_a_client_must_have_the_right_certificate(folder):
         assert numbers(all_of(receiver, range(2000))) == list(range(1, 2001))
 
 
+class Cable:
+    """Two network namespaces and a cable between them. This process goes over into the one, which has 10.77.0.1; what is
+    started with `beyond` lives in the other, 10.77.0.2. Back home at the end."""
+
+    def __init__(self):
+        self.home = os.open('/proc/self/ns/net', os.O_RDONLY)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.leave()
+        self.other = subprocess.Popen(['unshare', '--net', 'sleep', '1000'])
+        eventually(lambda: os.readlink(f'/proc/{self.other.pid}/ns/net') != os.readlink('/proc/self/ns/net'), 'a namespace')
+        for words in (f'link add here type veth peer name there netns {self.other.pid}', 'addr add 10.77.0.1/24 dev here',
+                      'link set lo up', 'link set here up'):
+            subprocess.run(['ip', *words.split()], check=True)
+        for words in ('addr add 10.77.0.2/24 dev there', 'link set lo up', 'link set there up'):
+            subprocess.run([*self.beyond(), 'ip', *words.split()], check=True)
+
+    def leave(self):
+        if self.libc.unshare(0x40000000) != 0:
+            raise OSError(ctypes.get_errno(), 'unshare')
+
+    def beyond(self):
+        return ['nsenter', f'--net=/proc/{self.other.pid}/ns/net']
+
+    def put(self, state):
+        subprocess.run([*self.beyond(), 'ip', 'link', 'set', 'there', state], check=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.libc.setns(self.home, 0x40000000)
+        os.close(self.home)
+        self.other.kill()
+        self.other.wait()
+
+
+def a_batch_on_a_cut_network_is_not_believed_to_be_there(folder):
+    port = parts.free_port()
+    with Cable() as cable, rsyslog.tcp(folder, port=port, host='10.77.0.2', prefix=cable.beyond()) as receiver, \
+            Sink('syslog', f'tcp://10.77.0.2:{port}') as sink:
+        send_all(sink, [record(1)])
+        cable.put('down')
+        began = time.monotonic()
+        threading.Timer(2, cable.put, ['up']).start()
+        send_all(sink, [record(n) for n in range(2, 100)])  # far less than our kernel takes without asking anybody
+        assert time.monotonic() - began > 2
+        told = numbers(all_of(receiver, range(99)))
+    assert told == list(range(1, 100))
+
+
 if __name__ == '__main__':
     sys.exit(parts.main([
         records_arrive_once_in_order_and_unchanged_over_tcp, the_head_says_what_kind_of_message_it_is,
@@ -147,4 +201,5 @@ if __name__ == '__main__':
         over_tls_a_client_must_have_the_right_certificate_gnutls,
         what_relp_acknowledged_is_there_though_the_collector_is_killed,
         a_collector_that_is_killed_in_the_middle_has_what_was_confirmed,
-        over_relps_a_client_must_have_the_right_certificate]))
+        over_relps_a_client_must_have_the_right_certificate,
+        a_batch_on_a_cut_network_is_not_believed_to_be_there]))
