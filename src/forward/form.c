@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "../evtx/writer.h"
+#include "../hunt/escape.h"
 #include "../hunt/render.h"
 
 /* The same bytes for the same records, everywhere and with each version: so these never change. */
@@ -19,6 +20,10 @@
 #define EVTX_RAW_MAX  (2u << 20)
 #define ITEMS_RAW_MAX (1u << 20)
 #define GROWTH        65536u
+
+#define JSON_TEXT_MAX  260u                    /* bytes of a text that is put into a member, */
+#define JSON_TEXT_SIZE (6u * JSON_TEXT_MAX + 1) /* and with all of them escaped */
+#define MEMBER_SIZE    (JSON_TEXT_SIZE + 600u)
 
 struct buffer {
 	uint8_t *bytes; /* owned */
@@ -377,10 +382,22 @@ static int make_record(struct builder *b, const char *component, const char *tex
 	return 0;
 }
 
+/* A text as it stands in a JSON string: what a sink answered, or a host is called, may hold anything. */
+static void json_text(const char *text, char out[JSON_TEXT_SIZE])
+{
+	FILE *to = fmemopen(out, JSON_TEXT_SIZE, "w");
+
+	out[0] = 0;
+	if (!to)
+		return;
+	put_json(to, text, strnlen(text, JSON_TEXT_MAX));
+	fclose(to);
+}
+
 /* Inserted into the "Origin" of JSON. */
 static size_t render_own(struct builder *b, const char *member, const struct evtx_record *rec)
 {
-	char origin[sizeof(b->origin) + 1024];
+	char origin[sizeof(b->origin) + MEMBER_SIZE];
 	size_t n = strlen(b->origin) - 2; /* "}," */
 
 	rewind(b->line);
@@ -400,7 +417,7 @@ static size_t render_own(struct builder *b, const char *member, const struct evt
 int builder_gap(struct builder *b, const struct gap *g, struct batch *batch, struct err *e)
 {
 	const struct item what = { .utc_ns = g->utc_ns, .event_id = 255, .level = 2 };
-	char text[400], member[400], last[24] = "null";
+	char text[400], member[MEMBER_SIZE], reason[JSON_TEXT_SIZE], last[24] = "null";
 	struct evtx_record rec;
 
 	builder_begin(b);
@@ -408,8 +425,9 @@ int builder_gap(struct builder *b, const struct gap *g, struct batch *batch, str
 		snprintf(last, sizeof(last), "%" PRIu64, g->last_id);
 	snprintf(text, sizeof(text), "Records %" PRIu64 " to %s are not among the copies: %s", g->first_id,
 		 g->last_id ? last : "the last one of that log", g->reason);
+	json_text(g->reason, reason);
 	snprintf(member, sizeof(member), "\"Gap\":{\"First\":%" PRIu64 ",\"Last\":%s,\"Reason\":\"%s\"}", g->first_id, last,
-		 g->reason);
+		 reason);
 	if (make_record(b, "GAP", text, g->utc_ns, &rec, e) < 0)
 		return -e->code;
 	if (end_single(b, BATCH_GAP, &what, render_own(b, member, &rec), batch, e) < 0)
@@ -439,20 +457,21 @@ static void hex(const uint8_t *bytes, size_t n, char *out)
 int builder_heartbeat(struct builder *b, const struct heartbeat *h, struct batch *batch, struct err *e)
 {
 	const struct item what = { .utc_ns = h->utc_ns, .level = 4 };
-	char member[900], time[TIME_CREATED_SIZE], chain[65], mac[65] = "", seal[160] = "null";
+	char member[MEMBER_SIZE], computer[JSON_TEXT_SIZE], time[TIME_CREATED_SIZE], chain[65], mac[65] = "", seal[160] = "null";
 
 	builder_begin(b);
 	time_created_text(h->utc_ns, time);
+	json_text(b->identity->computer, computer);
 	hex(h->chain, 32, chain);
 	if (h->seal_mac) {
 		hex(h->seal_mac, 32, mac);
 		snprintf(seal, sizeof(seal), "{\"Number\":%" PRIu64 ",\"Mac\":\"%s\"}", h->seal, mac);
 	}
 	snprintf(member, sizeof(member),
-		 "\"Heartbeat\":{\"Sequence\":%" PRIu64 ",\"UtcTime\":\"%s\",\"Computer\":\"%.200s\",\"Newest\":%" PRIu64
+		 "\"Heartbeat\":{\"Sequence\":%" PRIu64 ",\"UtcTime\":\"%s\",\"Computer\":\"%s\",\"Newest\":%" PRIu64
 		 ",\"Confirmed\":%" PRIu64 ",\"Events\":%" PRIu64 ",\"Batches\":%" PRIu64 ",\"Missing\":%" PRIu64
 		 ",\"Chain\":\"%s\",\"Seal\":%s}",
-		 h->sequence, time, b->identity->computer, h->newest_id, h->confirmed_id, h->events, h->batches,
+		 h->sequence, time, computer, h->newest_id, h->confirmed_id, h->events, h->batches,
 		 h->missing, chain, seal);
 	return end_single(b, BATCH_HEARTBEAT, &what, render_own(b, member, NULL), batch, e);
 }
