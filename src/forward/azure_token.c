@@ -2,26 +2,24 @@
 #include "azure_token.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../base/clock.h"
+#include "azure_json.h"
 #include "http.h"
 
 #define METADATA   "http://169.254.169.254"
 #define HEADER     "Authorization: Bearer "
-#define TOKEN_MAX  16384u
 /* A token is renewed that long before its end, or at half its time if it has less; but never at every batch. */
 #define SPARE_S    300
 #define SHORTEST_S 10
-#define LONGEST_S  86400
 
 struct azure_token {
 	struct http *http;
 	char url[512];
 	int64_t renew_ms; /* 0: there is none */
-	char header[sizeof(HEADER) + TOKEN_MAX];
+	char header[sizeof(HEADER) + AZURE_TOKEN_MAX];
 };
 
 static int64_t now_ms(void)
@@ -85,49 +83,16 @@ void azure_token_forget(struct azure_token *k)
 	k->renew_ms = 0;
 }
 
-/* The service writes numbers as strings. */
-static int64_t number(json_t *object, const char *name)
-{
-	json_t *value = json_object_get(object, name);
-
-	if (json_is_integer(value))
-		return json_integer_value(value);
-	return json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : 0;
-}
-
-static int64_t seconds_left(json_t *answer)
-{
-	int64_t left = number(answer, "expires_in");
-
-	if (left <= 0)
-		left = number(answer, "expires_on") - (int64_t)time(NULL);
-	return left < LONGEST_S ? left : LONGEST_S;
-}
-
-/* What becomes a line of a request must not be able to become two. */
-static bool is_token(const char *text)
-{
-	size_t n = text ? strlen(text) : 0;
-
-	return n > 0 && n <= TOKEN_MAX &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=") == n;
-}
-
 static bool take(struct azure_token *k, const struct http_answer *got)
 {
-	json_t *answer = json_loadb(got->body, got->size, 0, NULL);
-	const char *text = json_string_value(json_object_get(answer, "access_token"));
-	int64_t left = answer ? seconds_left(answer) : 0;
-	bool good = is_token(text) && left > 0;
+	int64_t left, use;
 
-	if (good) {
-		int64_t use = left > 2 * SPARE_S ? left - SPARE_S : left / 2;
-
-		snprintf(k->header, sizeof(k->header), HEADER "%s", text);
-		k->renew_ms = now_ms() + 1000 * (use > SHORTEST_S ? use : SHORTEST_S);
-	}
-	json_decref(answer);
-	return good;
+	if (!azure_json_token(got->body, got->size, k->header + sizeof(HEADER) - 1, &left))
+		return false;
+	use = left > 2 * SPARE_S ? left - SPARE_S : left / 2;
+	memcpy(k->header, HEADER, sizeof(HEADER) - 1);
+	k->renew_ms = now_ms() + 1000 * (use > SHORTEST_S ? use : SHORTEST_S);
+	return true;
 }
 
 /* 404 and 410 come while an identity is being given to the machine. */

@@ -295,6 +295,10 @@ static void send_append(struct sink *s, const struct batch *b, struct answer *a)
 {
 	enum meaning meaning = ROLL;
 
+	if (b->size > BATCH_SIZE_MAX) { /* what every version of the service takes as a block */
+		a->outcome = SINK_TOO_LARGE;
+		return;
+	}
 	for (unsigned i = 0; i < 2 && (meaning == ROLL || meaning == MOVED); i++) {
 		if (i > 0 || is_full(s, b->size))
 			s->blob[0] = 0;

@@ -2,7 +2,6 @@
 /* Events as rows of a table in Azure Log Analytics, by the Logs Ingestion API and with the machine's identity. The service
  * knows no second try by anything: each row has a RecordKey, by which queries keep one of each (docs/recipes/azure.md). */
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,7 @@
 
 #include "../base/clock.h"
 #include "../base/own.h"
+#include "azure_json.h"
 #include "azure_token.h"
 #include "http.h"
 #include "sink.h"
@@ -21,8 +21,6 @@
 #define HEAD_MAX    1024u /* of a row: what stands before the item */
 #define RAW_MAX     640000u
 #define COUNT_MAX   1500u
-#define CUT_FIRST   16384u /* longest value of a row that is too long; halved until it fits */
-#define CUT_LEAST   32u
 #define SEND_S      25u    /* no further call after that */
 #define GZIP_LEVEL  4
 #define GZIP_WINDOW (15 + 16)
@@ -42,16 +40,6 @@ struct sink {
 
 /* --- rows */
 
-/* What may stand in a JSON text as it is. */
-static void put_plain(const char *from, char *to, size_t size)
-{
-	size_t i = 0;
-
-	for (; from[i] && i < size - 1; i++)
-		to[i] = from[i] < ' ' || from[i] > '~' || from[i] == '"' || from[i] == '\\' ? '?' : from[i];
-	to[i] = 0;
-}
-
 /* What stands before an item's own members. Its key is that of the record or, of what is none, kind and time. */
 static int write_head(const struct sink *s, const struct item *item, const char *kind, char head[HEAD_MAX])
 {
@@ -60,7 +48,7 @@ static int write_head(const struct sink *s, const struct item *item, const char 
 	struct tm tm = { 0 };
 
 	gmtime_r(&at, &tm);
-	put_plain(s->id->computer, computer, sizeof(computer));
+	azure_json_plain(s->id->computer, computer, sizeof(computer));
 	if (item->record_id)
 		snprintf(key, sizeof(key), "%llu", (unsigned long long)item->record_id);
 	else
@@ -69,65 +57,6 @@ static int write_head(const struct sink *s, const struct item *item, const char 
 			"{\"TimeGenerated\":\"%04d-%02d-%02dT%02d:%02d:%02d.%07uZ\",\"RecordKey\":\"%s/%s/%s\",\"Computer\":\"%s\",\"EventID\":%u",
 			tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 			(unsigned)(item->utc_ns % 1000000000u / 100u), s->id->host, s->id->log, key, computer, item->event_id);
-}
-
-static json_t *cut_text(const char *text, size_t n, size_t most)
-{
-	size_t keep = most;
-
-	while (keep > 0 && ((unsigned char)text[keep] & 0xc0) == 0x80) /* not within a character */
-		keep--;
-	return json_sprintf("%.*s... [%zu bytes cut]", (int)keep, text, n - keep);
-}
-
-/* All texts in it that are longer are cut, and say so. */
-static void cut_texts(json_t *value, size_t most, unsigned depth)
-{
-	const char *name;
-	json_t *inner;
-	size_t i;
-	void *next;
-
-	if (depth > 4)
-		return;
-	json_object_foreach_safe(value, next, name, inner) {
-		if (json_is_string(inner) && json_string_length(inner) > most)
-			json_object_set_new(value, name, cut_text(json_string_value(inner), json_string_length(inner), most));
-		else
-			cut_texts(inner, most, depth + 1);
-	}
-	json_array_foreach(value, i, inner) {
-		if (json_is_string(inner) && json_string_length(inner) > most)
-			json_array_set_new(value, i, cut_text(json_string_value(inner), json_string_length(inner), most));
-		else
-			cut_texts(inner, most, depth + 1);
-	}
-}
-
-/* An item of which a column could be longer than the service keeps, made shorter: to be freed; NULL if that cannot be. */
-static char *shortened(const char *item, size_t n)
-{
-	size_t longest = COLUMN_MAX + 1;
-	char *text = NULL;
-
-	for (size_t most = CUT_FIRST; longest > COLUMN_MAX && most >= CUT_LEAST; most /= 2) {
-		json_t *row = json_loadb(item, n, 0, NULL), *column;
-		const char *name;
-
-		if (!row)
-			return NULL;
-		cut_texts(row, most, 0);
-		longest = 0;
-		json_object_foreach(row, name, column) {
-			size_t size = json_dumpb(column, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
-
-			longest = size > longest ? size : longest;
-		}
-		if (longest <= COLUMN_MAX)
-			text = json_dumps(row, JSON_COMPACT);
-		json_decref(row);
-	}
-	return text;
 }
 
 static bool put(struct sink *s, const char *text, size_t n)
@@ -150,7 +79,7 @@ static bool put_row(struct sink *s, const struct batch *b, unsigned i)
 	int head_n = write_head(s, &b->items[i], kinds[b->kind], head);
 
 	if (n > COLUMN_MAX) {
-		shorter = shortened(item, n);
+		shorter = azure_json_shorten(item, n, COLUMN_MAX);
 		item = shorter ? shorter : item;
 		n = shorter ? strlen(shorter) : n;
 	}
@@ -217,15 +146,11 @@ static bool call_once(struct sink *s, size_t n, struct http_answer *got, struct 
 
 static void say(const struct http_answer *got, const char *words, struct answer *a)
 {
-	json_t *body = json_loadb(got->body, got->size, 0, NULL), *error = json_object_get(body, "error");
-	const char *code = json_string_value(json_object_get(error, "code"));
-	const char *message = json_string_value(json_object_get(error, "message"));
-	char plain[2][90];
+	char code[AZURE_WORDS_MAX], message[AZURE_WORDS_MAX];
 
-	put_plain(got->wanted[0][0] || !code ? got->wanted[0] : code, plain[0], sizeof(plain[0]));
-	put_plain(message ? message : words, plain[1], sizeof(plain[1]));
-	snprintf(a->text, sizeof(a->text), "answers %d %.60s: %.90s", got->status, plain[0], plain[1]);
-	json_decref(body);
+	azure_json_error(got->body, got->size, code, message);
+	snprintf(a->text, sizeof(a->text), "answers %d %.60s: %.90s", got->status, got->wanted[0][0] ? got->wanted[0] : code,
+		 message[0] ? message : words);
 }
 
 /* What answers mean; of others with the same first digit the last row. */

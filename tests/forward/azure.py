@@ -16,7 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 import azure_parts
-from azure_parts import Driver, refusal
+from azure_parts import Driver, json_item, refusal
 from azurite import Azurite
 from parts import LONG, Certificates
 from servers import CUT, CUT_BEFORE, HALF, RESET, Metadata, Storage
@@ -331,6 +331,16 @@ def a_lost_answer_to_an_append_leads_to_another_blob():
             assert [records(s.blobs[name]) for name in s.named('-append-')] == blobs
 
 
+def what_is_larger_than_a_block_is_not_sent():
+    with Storage() as s, storage_driver(s, mode='append') as d:
+        for size, outcome in ((4000000, 'SENT'), (4400000, 'TOO_LARGE')):
+            answer = d.batch(1, 1, text=json_item(1, text=os.urandom(size).hex()))
+            assert answer.outcome == outcome, (size, answer)
+    with Storage() as s, storage_driver(s) as d:
+        assert d.batch(1, 1, text=json_item(1, text=os.urandom(4400000).hex())).outcome == 'TOO_LARGE'
+        s.faults.clear()
+
+
 def a_blob_that_takes_no_more_is_followed_by_another():
     for told in ((409, 'BlockCountExceedsLimit'), (412, 'MaxBlobSizeConditionNotMet'), (412, 'LeaseIdMissing'),
                  (409, 'BlobIsSealed'), (404, 'BlobNotFound')):
@@ -426,7 +436,7 @@ TESTS = [
     a_lost_answer_does_not_make_two_blobs, a_connection_that_was_kept_and_ends_is_no_second_try_in_secret,
     a_taken_name_is_told_once_and_then_is_a_fault, an_answer_that_says_two_things_leads_to_another_name,
     an_event_log_comes_with_its_seals, a_lost_answer_to_an_append_leads_to_another_blob,
-    a_blob_that_takes_no_more_is_followed_by_another, a_token_is_asked_for_once_and_again_when_it_is_refused,
+    what_is_larger_than_a_block_is_not_sent, a_blob_that_takes_no_more_is_followed_by_another, a_token_is_asked_for_once_and_again_when_it_is_refused,
     a_token_that_ends_soon_is_renewed, a_metadata_service_without_tokens_is_told,
     what_makes_no_sense_is_refused_before_anything_is_sent,
 ]
