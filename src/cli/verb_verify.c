@@ -94,7 +94,8 @@ static void tell_result(const struct verified *v)
 		printf("%s: all is well: records %" PRIu64 " to %" PRIu64 " are as they were written\n", v->path, r->first_id,
 		       r->last_id);
 	printf("%s: sealed from %s to %s, seals %" PRIu64 " to %" PRIu64 ", %s\n", v->path, from, to, r->first_number,
-	       r->last_number, r->closed ? "closed in order" :
+	       r->last_number, r->part ? "a part of a log, copied: what came before and behind is in other files" :
+	       r->closed ? "closed in order" :
 	       "not closed: it is being written, or its writer was cut off, or its end was taken away");
 }
 
@@ -118,11 +119,11 @@ static bool check_row(struct verified *files, unsigned count)
 	for (unsigned i = 1; i < count; i++) {
 		const struct verify_result *a = &files[i - 1].result, *b = &files[i].result;
 
-		if (b->first_number == a->last_number + 1)
+		if (b->first_number == a->last_number + 1 || (b->part && b->first_number <= a->last_number))
 			continue;
-		well = well && !b->begins && b->first_number > a->last_number;
+		well = well && !b->begins && !b->part && b->first_number > a->last_number;
 		printf("%s: %sbetween this and %s seals %" PRIu64 " to %" PRIu64 " are missing\n", files[i].path,
-		       b->begins ? "NOT AS WRITTEN: " : "", files[i - 1].path, a->last_number + 1, b->first_number - 1);
+		       b->begins || b->part ? "NOT AS WRITTEN: " : "", files[i - 1].path, a->last_number + 1, b->first_number - 1);
 	}
 	return well;
 }

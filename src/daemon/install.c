@@ -63,6 +63,8 @@ static int make_accounts(struct err *e)
 	r = make_account(ACCOUNT_ENGINE, made, e);
 	if (r == 0)
 		r = make_account(ACCOUNT_HELPER, made, e);
+	if (r == 0)
+		r = make_account(ACCOUNT_FORWARDER, made, e);
 	if (fclose(made) != 0 && r == 0)
 		r = err_set(e, errno, "writing '%s'", PATH_ACCOUNTS);
 	return r;
@@ -76,7 +78,8 @@ static void remove_accounts(void)
 	while (made && fgets(name, sizeof(name), made)) {
 		name[strcspn(name, "\n")] = 0;
 		/* The list names ours only; a line that is anything else was not written by us. */
-		if (strcmp(name, ACCOUNT_ENGINE) == 0 || strcmp(name, ACCOUNT_HELPER) == 0)
+		if (strcmp(name, ACCOUNT_ENGINE) == 0 || strcmp(name, ACCOUNT_HELPER) == 0 ||
+		    strcmp(name, ACCOUNT_FORWARDER) == 0)
 			run_program((const char *const[]){ "userdel", name, NULL });
 	}
 	if (made)

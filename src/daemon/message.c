@@ -89,6 +89,11 @@ static void end_texts_status(void *body)
 	END_TEXT(b->log_path);
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		END_TEXT(b->how[i]);
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
+		END_TEXT(b->forwarded[i].name);
+		END_TEXT(b->forwarded[i].sink);
+		END_TEXT(b->forwarded[i].text);
+	}
 	end_report(&b->report);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../collect/sensor.h"
+#include "../forward/forwarded.h"
 #include "archive.h"
 #include "engine.h"
 #include "told.h"
@@ -153,6 +154,7 @@ struct body_status {
 	char how[KS_RECORD_COUNT][64]; /* "": not seen on this kernel; */
 	uint8_t wanted[KS_RECORD_COUNT]; /* 0: not asked for by the rules in force */
 	struct told told[TOLD_OUTPUTS];
+	struct forwarded forwarded[FORWARD_TARGETS_MAX];
 	struct engine_report report;
 };
 

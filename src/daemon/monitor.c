@@ -219,6 +219,22 @@ static void declare_untold(struct monitor *m)
 	}
 }
 
+/* A copy that whoever owns this machine can erase is none: said once a start. */
+static void declare_erasable(struct monitor *m)
+{
+	for (unsigned i = 0; m->start->options->forwarded && i < FORWARD_TARGETS_MAX; i++) {
+		struct forwarded *f = &m->start->options->forwarded[i];
+		char text[160];
+
+		if (f->erasable != 1 || m->orders < 0 || m->stopping)
+			continue;
+		f->erasable = 2;
+		snprintf(text, sizeof(text), "The copies sent to '%.31s' can be changed or deleted from this machine: its rights go too far",
+			 f->name);
+		note(m, text);
+	}
+}
+
 static void pulse(struct monitor *m)
 {
 	struct body_pulse body = { (uint32_t)engine_silent_ms(m) };
@@ -230,6 +246,7 @@ static void pulse(struct monitor *m)
 		engine_ask_status(m);
 	control_tick(m);
 	declare_untold(m);
+	declare_erasable(m);
 	log_files_tick(m);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "message.h"
 #include "request.h"
+#include "../forward/forwarded.h"
 #include "told.h"
 
 /* What a run is given; settled before any process is started. */
@@ -21,6 +22,7 @@ struct watch_options {
 	struct body_configure rules;
 	int rules_file; /* frozen; -1: rules.what says which */
 	struct told *told; /* TOLD_OUTPUTS of them, in shared memory; NULL: events are told nobody as text */
+	struct forwarded *forwarded; /* FORWARD_TARGETS_MAX of them, likewise; NULL: nothing is copied anywhere */
 	int seal_key;   /* sealing of a run in a terminal: its key, in memory; -1: of the installation, or none */
 	int lock;       /* PATH_PID, locked; every process of ours keeps it open */
 };

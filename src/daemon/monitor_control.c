@@ -113,6 +113,8 @@ static void fill_status(const struct monitor *m, struct body_status *s)
 	s->report = m->report;
 	if (start->options->told)
 		memcpy(s->told, start->options->told, sizeof(s->told));
+	if (start->options->forwarded)
+		memcpy(s->forwarded, start->options->forwarded, sizeof(s->forwarded));
 	if (!m->sensor)
 		return;
 	s->full = sensor_kind(m->sensor) == KERNEL_FULL;

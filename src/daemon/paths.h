@@ -14,6 +14,10 @@
 #define PATH_STATE    "/var/lib/konseki"
 #define PATH_ORIGIN   PATH_STATE "/rules.origin" /* where the rules came from, as event 16 calls it */
 
+#define PATH_FORWARD  PATH_STATE "/forward"     /* for root alone: */
+#define FORWARD_BOOKMARK ".bookmark"             /* of a target: how far it is, */
+#define FORWARD_SECRET   ".secret"               /* and what lets us in */
+
 #define PATH_SEAL_KEY PATH_STATE "/seal.key"    /* of the next seal (docs/formats/seal.md) */
 #define SEAL_SUFFIX   ".seal"                    /* beside the log */
 
@@ -34,3 +38,4 @@
 
 #define ACCOUNT_ENGINE "konseki"
 #define ACCOUNT_HELPER "konseki-help"
+#define ACCOUNT_FORWARDER "konseki-fwd"

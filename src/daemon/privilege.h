@@ -20,6 +20,10 @@ int privilege_seal_helper_network(struct err *e);
  * filter with Unix sockets added. */
 int privilege_seal_clipboard(unsigned uid, unsigned gid, struct err *e);
 
+/* A forwarder's seal: user `konseki-fwd` (or a number as above), no capabilities, and what the helper of names may do: read by
+ * name what anybody may, sockets, libraries; besides writing its bookmark and threads. */
+int privilege_seal_forwarder(struct err *e);
+
 /* The monitor: keeps only CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,
  * CAP_NET_ADMIN and what else is proved to be needed. */
 int privilege_reduce_monitor(struct err *e);

@@ -14,6 +14,7 @@
 
 #include "../event/event.h"
 #include "files.h"
+#include "forwards.h"
 #include "host.h"
 #include "notify.h"
 #include "paths.h"
@@ -104,7 +105,8 @@ static int absolute(const char *path, char *out, size_t size, struct err *e)
 	return 0;
 }
 
-static int settle_service(struct watch_options *w, struct settings *settings, struct tellers *tellers, struct err *e)
+static int settle_service(struct watch_options *w, struct settings *settings, struct tellers *tellers,
+			  struct forwards *forwards, struct err *e)
 {
 	if (settings_load(PATH_SETTINGS, settings, e) < 0 || rules_stored(&w->rules, &w->rules_file, e) < 0)
 		return -e->code;
@@ -118,9 +120,10 @@ static int settle_service(struct watch_options *w, struct settings *settings, st
 	w->context = settings->log_context;
 	w->ring_events_bytes = settings->ring_events_bytes;
 	w->ring_process_bytes = settings->ring_process_bytes;
-	if (tellers_init(tellers, settings, w->log_path) < 0)
+	if (tellers_init(tellers, settings, w->log_path) < 0 || forwards_init(forwards, settings, w->log_path) < 0)
 		return err_set(e, errno, "sharing memory");
 	w->told = tellers->told;
+	w->forwarded = forwards->shown;
 	memcpy(w->dns_ports, settings->dns_ports, sizeof(w->dns_ports));
 	return absolute(PATH_LOG, w->log_path, sizeof(w->log_path), e);
 }
@@ -163,7 +166,8 @@ static int settle(const struct run_options *o, struct watch_options *w, struct e
 struct shower {
 	const struct run_options *options;
 	const struct watch_options *watch;
-	struct tellers *tellers; /* only of a service */
+	struct tellers *tellers; /* only of a service, */
+	struct forwards *forwards; /* likewise */
 	pid_t pid;
 	int until; /* closed: show what is left and end */
 };
@@ -202,6 +206,8 @@ static void start_shower(void *context, int log)
 
 	if (s->watch->told)
 		tellers_begin(s->tellers, log);
+	if (s->watch->forwarded)
+		forwards_begin(s->forwards);
 	if (s->options->show == SHOW_NOTHING || pipe2(pipe_ends, O_CLOEXEC) < 0)
 		return;
 	own = open(s->watch->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -262,6 +268,8 @@ static void look_after(void *context)
 
 	if (s->watch->told)
 		tellers_look_after(s->tellers);
+	if (s->watch->forwarded)
+		forwards_look_after(s->forwards);
 }
 
 static void change_files(void *context)
@@ -270,6 +278,8 @@ static void change_files(void *context)
 
 	if (s->watch->told)
 		tellers_change_files(s->tellers);
+	if (s->watch->forwarded)
+		forwards_change_files(s->forwards);
 }
 
 static void tell_ready(void *context)
@@ -294,9 +304,10 @@ static int tell_failed(const char *text, int status)
 int service_run(const struct run_options *o)
 {
 	struct watch_options w = { .rules_file = -1, .seal_key = -1, .lock = -1 };
-	struct settings settings;
+	static struct settings settings; /* large */
+	static struct forwards forwards;
 	struct tellers tellers = { 0 };
-	struct shower shower = { .options = o, .watch = &w, .tellers = &tellers };
+	struct shower shower = { .options = o, .watch = &w, .tellers = &tellers, .forwards = &forwards };
 	struct supervision s = { .options = &w,
 				 .foreground = !o->service,
 				 .log_opened = start_shower,
@@ -310,7 +321,7 @@ int service_run(const struct run_options *o)
 	if (status)
 		return status;
 	umask(027);
-	if ((o->service ? settle_service(&w, &settings, &tellers, &e) : settle(o, &w, &e)) < 0)
+	if ((o->service ? settle_service(&w, &settings, &tellers, &forwards, &e) : settle(o, &w, &e)) < 0)
 		return tell_failed(e.text, STATUS_USAGE);
 	w.lock = take_lock(&e);
 	if (w.lock < 0)
@@ -319,6 +330,8 @@ int service_run(const struct run_options *o)
 	end_shower(&shower);
 	if (w.told)
 		tellers_end(&tellers);
+	if (w.forwarded)
+		forwards_end(&forwards);
 	if (*s.trouble)
 		return tell_failed(s.trouble, status);
 	tell_end(&s, o);

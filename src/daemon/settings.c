@@ -82,6 +82,29 @@ char *settings_changed(const char *text, const char *section, const char *name, 
 	return changed;
 }
 
+char *settings_without(const char *text, const char *section)
+{
+	const size_t n = strlen(section);
+	char *rest = malloc(strlen(text) + 1), *end = rest;
+	bool inside = false;
+
+	for (const char *line = text; rest && *line;) {
+		size_t whole = strcspn(line, "\n");
+
+		whole += line[whole] == '\n';
+		if (*line == '[')
+			inside = strncmp(line + 1, section, n) == 0 && line[1 + n] == ']';
+		if (!inside) {
+			memcpy(end, line, whole);
+			end += whole;
+		}
+		line += whole;
+	}
+	if (rest)
+		*end = 0;
+	return rest;
+}
+
 /* One row a setting. */
 static const struct {
 	const char *section, *name;
@@ -133,7 +156,7 @@ struct reading {
 static int complain(struct reading *r, const char *section, const char *name, const char *what)
 {
 	if (!*r->complaint)
-		snprintf(r->complaint, sizeof(r->complaint), "[%.50s] %.50s: %s", section, name, what);
+		snprintf(r->complaint, sizeof(r->complaint), "[%.50s] %.50s: %.90s", section, name, what);
 	return 0;
 }
 
@@ -172,12 +195,41 @@ static int take_choice(struct reading *r, const char *section, const char *name,
 	return -1;
 }
 
+#define FORWARD "forward " /* and the target's name */
+
+static struct forward_target *target_of(struct settings *s, const char *name)
+{
+	for (unsigned i = 0; i < s->forward_count; i++)
+		if (strcmp(s->forward[i].name, name) == 0)
+			return &s->forward[i];
+	if (s->forward_count == FORWARD_TARGETS_MAX || !target_name_ok(name))
+		return NULL;
+	snprintf(s->forward[s->forward_count].name, sizeof(s->forward->name), "%s", name);
+	return &s->forward[s->forward_count++];
+}
+
+/* As take_choice(). */
+static int take_target(struct reading *r, const char *section, const char *name, const char *value)
+{
+	struct forward_target *t;
+	struct err e;
+
+	if (strncmp(section, FORWARD, strlen(FORWARD)) != 0)
+		return -1;
+	t = target_of(r->settings, section + strlen(FORWARD));
+	if (!t)
+		return complain(r, section, name, "too many, or a name that is none");
+	return target_set(t, name, value, &e) < 0 ? complain(r, "forward", name, e.text) : 1;
+}
+
 static int take(void *context, const char *section, const char *name, const char *value)
 {
 	struct reading *r = context;
 	int taken = take_choice(r, section, name, value);
 	uint64_t n;
 
+	if (taken < 0)
+		taken = take_target(r, section, name, value);
 	if (taken >= 0)
 		return taken;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -214,6 +266,9 @@ int settings_read(FILE *from, const char *name, struct settings *s, struct err *
 	if (line > 0)
 		return err_set(e, EBADMSG, "%s:%d: %s", name, line,
 			       *r.complaint ? r.complaint : "neither [section] nor name = value");
+	for (unsigned i = 0; i < s->forward_count; i++)
+		if (target_check(&s->forward[i], e) < 0)
+			return err_within(e, "%s", name);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../../schema/wire.h"
 #include "../base/err.h"
+#include "../forward/target.h"
 #include "archive.h"
 #include "told.h"
 
@@ -23,6 +24,8 @@ struct settings {
 	bool text[TOLD_OUTPUTS];     /* [text] syslog, journal: write events there too */
 	char text_ident[16];         /* [text] ident */
 	uint32_t text_length;        /* [text] length: of a line, in bytes */
+	struct forward_target forward[FORWARD_TARGETS_MAX]; /* [forward NAME], in their order */
+	unsigned forward_count;
 };
 
 #define TEXT_LENGTH_DEFAULT 4000u
@@ -38,6 +41,9 @@ int settings_read(FILE *from, const char *name, struct settings *s, struct err *
 /* The file's text with that setting changed, or added where it says nothing of it; the rest stays as it is. The
  * caller's, to be freed; NULL: no memory. */
 char *settings_changed(const char *text, const char *section, const char *name, const char *value);
+
+/* The file's text without that section. As above. */
+char *settings_without(const char *text, const char *section);
 
 /* "256M", "1G", "65536": 0 or -EINVAL. */
 int size_parse(const char *text, uint64_t *bytes);

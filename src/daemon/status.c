@@ -74,6 +74,50 @@ static void print_told(const struct body_status *s)
 	}
 }
 
+static uint64_t newest_id(const struct body_status *s)
+{
+	return s->report.log.next_id ? s->report.log.next_id - 1 : 0;
+}
+
+static uint64_t lag_events(const struct body_status *s, const struct forwarded *f)
+{
+	return newest_id(s) > f->confirmed ? newest_id(s) - f->confirmed : 0;
+}
+
+static uint64_t lag_s(const struct forwarded *f)
+{
+	uint64_t now = now_utc_ns();
+
+	return f->waits_utc_ns && now > f->waits_utc_ns ? (now - f->waits_utc_ns) / 1000000000u : 0;
+}
+
+/* What a server has said is not for this terminal to obey. */
+static void print_plain(const char *text)
+{
+	for (; *text; text++)
+		putchar((uint8_t)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+static void print_forwarded(const struct body_status *s)
+{
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
+		const struct forwarded *f = &s->forwarded[i];
+
+		if (!f->on)
+			continue;
+		printf("%-10s %s (%s): up to record %" PRIu64 ", %" PRIu64 " events behind, the oldest for %" PRIu64 " s\n",
+		       "forward", f->name, f->sink, f->confirmed, lag_events(s, f), lag_s(f));
+		printf("%-10s %" PRIu64 " events in %" PRIu64 " batches; %" PRIu64 " gaps, %" PRIu64 " records missing%s\n", "",
+		       f->events, f->batches, f->gaps, f->missing,
+		       f->erasable ? "; WHAT WAS SENT CAN BE ERASED FROM HERE" : "");
+		if (!*f->text)
+			continue;
+		printf("%-10s %" PRIu64 " tries in vain: ", "", f->retries);
+		print_plain(f->text);
+		putchar('\n');
+	}
+}
+
 static void print_text(const struct body_status *s)
 {
 	const struct engine_report *r = &s->report;
@@ -100,6 +144,7 @@ static void print_text(const struct body_status *s)
 	printf("%-10s %" PRIu64 " records in the latest minute%s%s\n", "", r->log_per_minute,
 	       r->log.overwrites ? ", each new one costs an old one" : "", r->log.sealed ? "; sealed" : "; not sealed");
 	print_told(s);
+	print_forwarded(s);
 	printf("%-10s %.1f MiB\n\n", "memory", (double)memory_bytes(s) / 1048576);
 	print_tally(stdout, r);
 	puts("\nSeen through");
@@ -163,6 +208,29 @@ static void print_told_json(const struct body_status *s)
 	fputs("],", stdout);
 }
 
+static void print_forwarded_json(const struct body_status *s)
+{
+	fputs("\"forward\":[", stdout);
+	for (unsigned i = 0, n = 0; i < FORWARD_TARGETS_MAX; i++) {
+		const struct forwarded *f = &s->forwarded[i];
+
+		if (!f->on)
+			continue;
+		fputs(n++ ? ",{" : "{", stdout);
+		print_member("name", f->name);
+		putchar(',');
+		print_member("sink", f->sink);
+		printf(",\"confirmed\":%" PRIu64 ",\"behind\":%" PRIu64 ",\"behind_s\":%" PRIu64 ",\"events\":%" PRIu64
+		       ",\"batches\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"retries\":%" PRIu64
+		       ",\"sent_utc_ns\":%" PRIu64 ",\"erasable\":%s,",
+		       f->confirmed, lag_events(s, f), lag_s(f), f->events, f->batches, f->gaps, f->missing, f->retries,
+		       f->sent_utc_ns, f->erasable ? "true" : "false");
+		print_member("error", f->text);
+		putchar('}');
+	}
+	fputs("],", stdout);
+}
+
 static void print_json(const struct body_status *s)
 {
 	const struct engine_report *r = &s->report;
@@ -187,6 +255,7 @@ static void print_json(const struct body_status *s)
 	       r->log.newest_utc_ns, r->log_per_minute, r->log.overwrites ? "true" : "false",
 	       r->log.sealed ? "true" : "false");
 	print_told_json(s);
+	print_forwarded_json(s);
 	printf("\"memory\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"path_unknown\":%" PRIu64
 	       ",\"missed\":%" PRIu64 ",\"corrupt\":%" PRIu64 ",\"hashes_missing\":%" PRIu64
 	       ",\"late\":%" PRIu64 ",\"spared\":%" PRIu64 ",\"events\":[",

@@ -139,7 +139,7 @@ static int make_room(struct buffer *buffer, size_t n)
 	size_t room = buffer->room;
 	uint8_t *larger;
 
-	while (room - buffer->n < n)
+	while (room < buffer->n + n)
 		room += room < GROWTH ? GROWTH : room;
 	if (room == buffer->room)
 		return 0;

@@ -56,10 +56,10 @@ int seals_newest(int fd, struct seal_entry *newest)
 	return r < 0 ? r : newest->kind ? 0 : -ENODATA;
 }
 
-/* By number: from the first seal of that chunk to the last that speaks of none behind. */
+/* By number: from behind the last seal of the chunk before, with the marks between, to the last that speaks of none behind. */
 struct span {
 	uint64_t first_id, last_id;
-	uint64_t first, last; /* numbers; first 0 with last 0: none found */
+	uint64_t before, first, last; /* numbers; before: of the chunk before, plus 1 */
 	bool found;
 	uint8_t *bytes; /* the file, when it is made */
 	size_t n, room;
@@ -70,8 +70,12 @@ static int find_span(void *self, const struct seal_entry *s, const uint8_t bytes
 	struct span *p = self;
 
 	(void)bytes;
-	if (s->kind == SEAL_MARK || s->first_id < p->first_id || s->first_id > p->last_id)
+	if (s->kind == SEAL_MARK || s->first_id > p->last_id)
 		return 0;
+	if (s->first_id < p->first_id) {
+		p->before = s->number + 1 > p->before ? s->number + 1 : p->before;
+		return 0;
+	}
 	if (!p->found || s->number < p->first)
 		p->first = s->number;
 	if (!p->found || s->number > p->last)
@@ -100,6 +104,7 @@ int seals_of(int fd, uint64_t first_id, uint64_t last_id, uint8_t **bytes, size_
 
 	if (r < 0 || !p.found)
 		return r < 0 ? r : -ENODATA;
+	p.first = p.before ? p.before : p.first;
 	p.room = SEAL_FILE_HEADER + (size_t)(p.last - p.first + 1) * SEAL_SIZE;
 	if (p.room > FILE_MAX)
 		return -EFBIG;
@@ -107,6 +112,7 @@ int seals_of(int fd, uint64_t first_id, uint64_t last_id, uint8_t **bytes, size_
 	if (!p.bytes)
 		return -ENOMEM;
 	r = file_read(fd, p.bytes, SEAL_FILE_HEADER, 0);
+	p.bytes[SEAL_PART_AT] = 1;
 	p.n = SEAL_FILE_HEADER;
 	if (r == 0)
 		r = each_seal(fd, copy_span, &p);

@@ -14,6 +14,7 @@
 #define SEAL_STEPS         4096u /* keys below one of the next level */
 #define SEAL_NUMBERS       (1ull << 40)
 #define SEAL_FILE_HEADER   4096u
+#define SEAL_PART_AT       24u /* in the header: 1 if it goes with a part of a log alone */
 #define SEAL_SIZE          128u
 #define SEAL_KEY_SECTOR    512u
 

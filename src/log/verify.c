@@ -113,7 +113,7 @@ static int read_seals(struct verification *v, uint64_t size)
 static int open_seals(struct verification *v, struct err *e)
 {
 	static const char magic[8] = { 'K', 'S', 'S', 'E', 'A', 'L', '1', 0 };
-	uint8_t header[24];
+	uint8_t header[SEAL_PART_AT + 1];
 	uint64_t size;
 	int r = file_size(v->in->seals, &size);
 
@@ -125,6 +125,9 @@ static int open_seals(struct verification *v, struct err *e)
 		return err_set(e, -r, "reading the seals");
 	if (memcmp(header + 8, v->key.chain, SEAL_CHAIN_ID) != 0)
 		return err_set(e, EBADMSG, "sealed under another key");
+	v->result.part = header[SEAL_PART_AT] == 1;
+	if (v->result.part && v->in->has_kept)
+		tell(v, true, "the seals of this machine's log say that they are a copy of a part");
 	r = read_seals(v, size);
 	return r < 0 ? err_set(e, -r, "reading the seals") : 0;
 }
@@ -175,6 +178,9 @@ static void find_run(struct verification *v)
 		if (s->unsettled <= s->number && s->number - s->unsettled > settled)
 			settled = s->number - s->unsettled;
 	}
+	/* A part may begin within what one commit wrote. */
+	if (v->result.part && v->count && v->seals[0].number > settled)
+		settled = v->seals[0].number;
 	for (next = settled; kept < v->count && v->seals[kept].number <= next; kept++)
 		next += v->seals[kept].number == next;
 	if (kept < v->count && !v->live)
@@ -227,7 +233,7 @@ static int open_log(struct verification *v)
 	v->result.bytes = size;
 	if (file_read(v->in->log, bytes, sizeof(bytes), 0) < 0 || evtx_file_header_read(bytes, &h) < 0)
 		tell(v, true, "the log's file header was altered");
-	v->live = h.flags & EVTX_FILE_DIRTY;
+	v->live = h.flags & EVTX_FILE_DIRTY || v->result.part;
 	v->chunks = calloc(v->slots + 1, sizeof(*v->chunks));
 	return v->chunks ? read_headers(v) : -ENOMEM;
 }
@@ -287,6 +293,9 @@ static void check_beginning(struct verification *v)
 		return;
 	while (i < v->count && v->seals[i].kind == SEAL_MARK)
 		i++;
+	/* What came before stands in other parts. */
+	if (v->result.part && v->run == 0 && i < v->count && v->seals[i].flags & SEAL_FRESH)
+		return;
 	/* What is missing spoke of older records than what is there on either side. */
 	if ((v->run == 0 || v->seals[v->run - 1].last_id < v->given_up) &&
 	    (i < v->count ? begins_by(v, &v->seals[i]) : v->given_up > v->sealed_id))

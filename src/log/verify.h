@@ -28,6 +28,7 @@ struct verify_result {
 	uint64_t from_utc_ns, to_utc_ns; /* of the first and last seal that counts */
 	uint64_t first_number, last_number;
 	bool begins;                   /* the first seal is the file's first */
+	bool part;                     /* a copy of a part of the log: what came before and behind stands in others */
 	bool closed;                   /* the last one closed the log */
 	uint64_t bytes;                /* of the log, looked at */
 };

@@ -82,6 +82,7 @@ class Verifier:
             raise ValueError('the file of the seals is none')
         if self.raw[8:24] != self.keys.chain:
             raise ValueError('sealed under another key')
+        self.part = self.raw[24] == 1
         found = []
         for at in range(PLACES, len(self.raw) - SIZE + 1, SIZE):
             place = self.raw[at:at + SIZE]
@@ -104,6 +105,8 @@ class Verifier:
     def find_run(self):
         """Step 3."""
         settled = max((s.number - s.unsettled for s in self.seals), default=0)
+        if self.part and self.seals:
+            settled = max(settled, self.seals[0].number)
         kept, following = [], settled
         for seal in self.seals:
             if seal.number > following:
@@ -125,6 +128,8 @@ class Verifier:
         if first.flags & BEGIN and self.run == 0:
             return
         chunks = [s for s in self.seals[self.run:] if s.kind != MARK]
+        if self.part and self.run == 0 and chunks and chunks[0].flags & FRESH:
+            return
         earlier_are_gone = self.run == 0 or self.seals[self.run - 1].last < self.given_up
         if chunks:
             begins = chunks[0].first <= self.given_up and \
@@ -157,7 +162,7 @@ class Verifier:
         if len(self.log) < 128 or self.log[:8] != b'ElfFile\0' or \
                 zlib.crc32(self.log[:120]) != struct.unpack_from('<I', self.log, 124)[0]:
             self.alarm("the log's file header was altered")
-        self.dirty = len(self.log) > 120 and self.log[120] & 1
+        self.dirty = self.part or (len(self.log) > 120 and self.log[120] & 1)
         self.chunks = {}
         for at in range(4096, len(self.log) - CHUNK + 1, CHUNK):
             if self.log[at:at + 8] != b'ElfChnk\0':

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+#include "forwards.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "host.h"
+#include "paths.h"
+#include "privilege.h"
+#include "supervisor.h"
+
+#define END_WAIT_MS 8000
+#define NICE        10
+
+/* --- what a forwarder is given */
+
+static int open_in_folder(const char *name, const char *ending, int flags, struct err *e)
+{
+	char path[sizeof(PATH_FORWARD) + FORWARD_NAME_MAX + 32];
+	int fd;
+
+	if (mkdir(PATH_FORWARD, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "making the folder '%s'", PATH_FORWARD);
+	snprintf(path, sizeof(path), PATH_FORWARD "/%s%s", name, ending);
+	fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? err_set(e, errno, "opening '%s'", path) : fd;
+}
+
+int forward_read_secret(struct forward_target *t, struct err *e)
+{
+	OWNED_FD fd = open_in_folder(t->name, FORWARD_SECRET, O_RDONLY, e);
+	ssize_t n;
+
+	t->secret[0] = 0;
+	if (fd < 0)
+		return e->code == ENOENT ? 0 : -e->code;
+	n = read(fd, t->secret, sizeof(t->secret) - 1);
+	if (n < 0 || n == sizeof(t->secret) - 1)
+		return err_set(e, n < 0 ? errno : EFBIG, "reading the secret of '%s'", t->name);
+	t->secret[n] = 0;
+	t->secret[strcspn(t->secret, "\r\n")] = 0;
+	return 0;
+}
+
+/* Two at once would both move it. */
+static int open_bookmark(const char *name, struct err *e)
+{
+	OWNED_FD fd = open_in_folder(name, FORWARD_BOOKMARK, O_RDWR | O_CREAT, e);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, errno, "another process sends to '%s'", name);
+	return MOVE_FD(fd);
+}
+
+/* Of the virtual machine, or of the installation. */
+static void host_number(char *out, size_t size)
+{
+	if (files_read_text("/sys/class/dmi/id/product_uuid", out, size) < 36 || strspn(out, "0-") >= 36 ||
+	    strspn(out, "fF-") >= 36)
+		files_read_text("/etc/machine-id", out, size);
+	out[strspn(out, "0123456789abcdefABCDEF-")] = 0;
+	for (char *c = out; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c);
+}
+
+void forward_identity(struct identity *id)
+{
+	*id = (struct identity){ 0 };
+	host_number(id->host, sizeof(id->host));
+	files_read_text("/proc/sys/kernel/random/boot_id", id->boot, sizeof(id->boot));
+	id->boot[strcspn(id->boot, "\n")] = 0;
+	host_name(id->computer, sizeof(id->computer));
+	snprintf(id->log, sizeof(id->log), "0");
+}
+
+int forward_open_sealed(const struct forward_target *t, const struct identity *id, struct sink **sink, struct err *e)
+{
+	int r = t->row->open(t, id, sink, e);
+
+	return r < 0 ? r : privilege_seal_forwarder(e);
+}
+
+/* --- the log's files */
+
+static int is_archive(const struct dirent *entry)
+{
+	return fnmatch("*-[0-9]*T[0-9]*Z.evtx", entry->d_name, 0) == 0;
+}
+
+static void add_file(struct forwarder_start *s, const char *path)
+{
+	char seals[PATH_MAX];
+	int log = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (log < 0)
+		return;
+	snprintf(seals, sizeof(seals), "%s" SEAL_SUFFIX, path);
+	s->files[s->file_count].log = log;
+	s->files[s->file_count++].seals = open(seals, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Archives, whose names sort by time, then the log. */
+static void open_files(struct forwarder_start *s, const char *log_path)
+{
+	const char *slash = strrchr(log_path, '/');
+	char folder[PATH_MAX], path[PATH_MAX];
+	struct dirent **names = NULL;
+	int count;
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - log_path), log_path);
+	count = scandir(folder, &names, is_archive, alphasort);
+	for (int i = 0; i < count; i++) {
+		if (i >= count - (int)FORWARD_FILES_MAX + 1 &&
+		    snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name) < (int)sizeof(path))
+			add_file(s, path);
+		free(names[i]);
+	}
+	free(names);
+	add_file(s, log_path);
+}
+
+/* --- the process */
+
+static void keep_only(const struct forwarder_start *s)
+{
+	int keep[2 * FORWARD_FILES_MAX + 2];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->file_count; i++) {
+		keep[n++] = s->files[i].log;
+		if (s->files[i].seals >= 0)
+			keep[n++] = s->files[i].seals;
+	}
+	keep[n++] = s->bookmark;
+	keep[n++] = s->until;
+	files_close_all_but(keep, n);
+}
+
+static void be_quiet(void)
+{
+	sigset_t none;
+
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpriority(PRIO_PROCESS, 0, NICE);
+}
+
+static void __attribute__((noreturn)) be_forwarder(struct forwards *f, unsigned i, int until)
+{
+	static struct forward_target target; /* with its secret, which the others need not have */
+	static struct identity identity;
+	struct forwarder_start s = { .target = &target, .identity = &identity, .until = until, .shown = &f->shown[i] };
+	struct err e = { 0 };
+	int r;
+
+	prctl(PR_SET_NAME, "konseki-forward");
+	target = f->one[i].target;
+	s.bookmark = open_bookmark(target.name, &e);
+	r = s.bookmark < 0 ? -e.code : forward_read_secret(&target, &e);
+	forward_identity(&identity);
+	open_files(&s, f->log_path);
+	keep_only(&s);
+	be_quiet();
+	if (r == 0 && s.file_count == 0)
+		r = err_set(&e, ENOENT, "the log");
+	if (r == 0)
+		r = forward_open_sealed(&target, &identity, &s.sink, &e);
+	if (r == 0)
+		r = forwarder_run(&s, &e);
+	if (r < 0)
+		snprintf(s.shown->text, sizeof(s.shown->text), "%.190s", e.text);
+	_exit(r < 0 ? 2 : 0);
+}
+
+/* --- who looks after them */
+
+static void note_settings(struct forwards *f)
+{
+	if (stat(PATH_SETTINGS, &f->settings) < 0)
+		memset(&f->settings, 0, sizeof(f->settings));
+}
+
+static struct timespec secret_time(const char *name)
+{
+	char path[sizeof(PATH_FORWARD) + FORWARD_NAME_MAX + 32];
+	struct stat st = { 0 };
+
+	snprintf(path, sizeof(path), PATH_FORWARD "/%s" FORWARD_SECRET, name);
+	return stat(path, &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
+}
+
+static void put(struct forwards *f, unsigned i, const struct forward_target *t)
+{
+	f->one[i].target = *t;
+	f->one[i].secret = secret_time(t->name);
+	f->one[i].failures = 0;
+	f->one[i].start_ms = now_ms();
+	f->shown[i] = (struct forwarded){ .on = 1 };
+	snprintf(f->shown[i].name, sizeof(f->shown[i].name), "%s", t->name);
+	snprintf(f->shown[i].sink, sizeof(f->shown[i].sink), "%.30s", t->row->name);
+}
+
+int forwards_init(struct forwards *f, const struct settings *s, const char *log_path)
+{
+	*f = (struct forwards){ .log_path = log_path };
+	f->shown = mmap(NULL, FORWARD_TARGETS_MAX * sizeof(*f->shown), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	if (f->shown == MAP_FAILED)
+		return -errno;
+	note_settings(f);
+	for (unsigned i = 0; i < s->forward_count; i++)
+		put(f, i, &s->forward[i]);
+	return 0;
+}
+
+static void start(struct forwards *f, unsigned i)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	fflush(NULL);
+	f->one[i].pid = fork();
+	if (f->one[i].pid == 0) {
+		close(ends[1]);
+		be_forwarder(f, i, ends[0]);
+	}
+	close(ends[0]);
+	f->one[i].until = ends[1];
+}
+
+static void ended(struct forwards *f, unsigned i, int status)
+{
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	if (f->one[i].until >= 0)
+		close(MOVE_FD(f->one[i].until));
+	f->one[i].pid = 0;
+	f->one[i].failures = well ? 0 : f->one[i].failures + 1;
+	f->one[i].start_ms = now_ms() + restart_delay_ms(f->one[i].failures + 1);
+	if (!well && f->one[i].failures == 1)
+		fprintf(stderr, "konseki: forwarding to '%s' ended: %s\n", f->one[i].target.name,
+			WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : f->shown[i].text);
+	if (f->one[i].dismissed) {
+		memset(&f->one[i], 0, sizeof(f->one[i]));
+		memset(&f->shown[i], 0, sizeof(f->shown[i]));
+	}
+}
+
+/* Ends it as the service's end does. */
+static void dismiss(struct forwards *f, unsigned i)
+{
+	f->one[i].dismissed = true;
+	if (f->one[i].pid == 0)
+		ended(f, i, 0);
+	else if (f->one[i].until >= 0)
+		close(MOVE_FD(f->one[i].until));
+}
+
+static const struct forward_target *target_named(const struct settings *s, const char *name)
+{
+	for (unsigned i = 0; i < s->forward_count; i++)
+		if (strcmp(s->forward[i].name, name) == 0)
+			return &s->forward[i];
+	return NULL;
+}
+
+static int slot_of(const struct forwards *f, const char *name)
+{
+	for (int i = 0; i < (int)FORWARD_TARGETS_MAX; i++)
+		if (f->one[i].target.row && strcmp(f->one[i].target.name, name) == 0)
+			return i;
+	return -1;
+}
+
+static int free_slot(const struct forwards *f)
+{
+	for (int i = 0; i < (int)FORWARD_TARGETS_MAX; i++)
+		if (!f->one[i].target.row)
+			return i;
+	return -1;
+}
+
+static bool is_as_wanted(const struct forwards *f, unsigned i, const struct settings *s)
+{
+	const struct forward_target *wanted = target_named(s, f->one[i].target.name);
+	struct timespec secret = secret_time(f->one[i].target.name);
+
+	return wanted && memcmp(wanted, &f->one[i].target, sizeof(*wanted)) == 0 &&
+	       memcmp(&secret, &f->one[i].secret, sizeof(secret)) == 0;
+}
+
+/* False: something must wait until one that is dismissed has ended. */
+static bool follow_settings(struct forwards *f, const struct settings *s)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
+		if (f->one[i].target.row && !is_as_wanted(f, i, s))
+			dismiss(f, i);
+	for (unsigned k = 0; k < s->forward_count; k++) {
+		int i = slot_of(f, s->forward[k].name);
+
+		if (i >= 0 && !f->one[i].dismissed)
+			continue;
+		i = i >= 0 ? -1 : free_slot(f);
+		if (i >= 0)
+			put(f, (unsigned)i, &s->forward[k]);
+		all = all && i >= 0;
+	}
+	return all;
+}
+
+static void look_at_settings(struct forwards *f)
+{
+	static struct settings s; /* large */
+	struct stat before = f->settings;
+	struct err e = { 0 };
+
+	note_settings(f);
+	if (before.st_ino == f->settings.st_ino && before.st_size == f->settings.st_size &&
+	    memcmp(&before.st_mtim, &f->settings.st_mtim, sizeof(before.st_mtim)) == 0)
+		return;
+	if (settings_load(PATH_SETTINGS, &s, &e) < 0) {
+		fprintf(stderr, "konseki: the settings are as before: %s\n", e.text);
+		return;
+	}
+	if (!follow_settings(f, &s))
+		memset(&f->settings, 0, sizeof(f->settings)); /* look again */
+}
+
+void forwards_begin(struct forwards *f)
+{
+	f->begun = true;
+	forwards_look_after(f);
+}
+
+void forwards_look_after(struct forwards *f)
+{
+	if (!f->begun)
+		return;
+	look_at_settings(f);
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
+		int status;
+
+		if (f->one[i].pid > 0 && waitpid(f->one[i].pid, &status, WNOHANG) == f->one[i].pid)
+			ended(f, i, status);
+		if (f->one[i].target.row && f->one[i].pid == 0 && now_ms() >= f->one[i].start_ms)
+			start(f, i);
+	}
+}
+
+void forwards_change_files(struct forwards *f)
+{
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
+		if (f->one[i].pid > 0 && f->one[i].until >= 0 && write(f->one[i].until, "", 1) < 0)
+			fprintf(stderr, "konseki: telling a forwarder of the log's new file: %s\n", strerror(errno));
+}
+
+void forwards_end(struct forwards *f)
+{
+	uint64_t until = now_ms() + END_WAIT_MS;
+
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
+		if (f->one[i].pid > 0 && f->one[i].until >= 0)
+			close(MOVE_FD(f->one[i].until));
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
+		while (f->one[i].pid > 0 && waitpid(f->one[i].pid, NULL, WNOHANG) == 0) {
+			if (now_ms() >= until)
+				kill(f->one[i].pid, SIGKILL);
+			usleep(10000);
+		}
+	}
+}
