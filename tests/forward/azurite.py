@@ -31,13 +31,14 @@ def installed():
     with open(os.path.join(CACHE, 'azurite.lock'), 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(folder):
-            new = tempfile.mkdtemp(dir=CACHE, prefix='azurite-new-')
-            for name in ('package.json', 'package-lock.json'):
-                shutil.copy(os.path.join(HERE, 'azurite', name), new)
-            done = subprocess.run(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], cwd=new,
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-            assert done.returncode == 0, f'npm ci: {done.stdout[-2000:]}{done.stderr[-2000:]}'
-            os.rename(new, folder)
+            with tempfile.TemporaryDirectory(dir=CACHE, prefix='azurite-new-') as new:
+                for name in ('package.json', 'package-lock.json'):
+                    shutil.copy(os.path.join(HERE, 'azurite', name), new)
+                done = subprocess.run(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], cwd=new,
+                                      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+                assert done.returncode == 0, f'npm ci: {done.stdout[-2000:]}{done.stderr[-2000:]}'
+                os.rename(new, folder)
+                os.mkdir(new)  # which is removed at the end
     return folder
 
 
