@@ -54,6 +54,7 @@ SUITES = [
     ('behaviours-6.1', tap(PYTHON, 'tests/vm/behave.py', '6.1'), 900),
     ('behaviours-6.1-no-bpf-lsm', tap(PYTHON, 'tests/vm/behave.py', '6.1', 'lsm=lockdown,yama'), 900),
     ('behaviours-6.12', tap(PYTHON, 'tests/vm/behave.py', '6.12'), 900),
+    ('held', tap(PYTHON, 'tests/vm/held.py'), 400),
     ('truth', tap('tests/truth/run.sh', BUILD), 600),
     ('foreign-readers', tap('tests/golden/evtx/real.sh', BUILD), 600),
     ('truth-6.1', tap(PYTHON, 'tests/truth/guest.py', '6.1'), 900),
