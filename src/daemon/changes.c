@@ -22,6 +22,7 @@
 struct remembered {
 	struct remembered *next;
 	bool is_tree;
+	bool was_told; /* it was looked at because somebody wrote; else it was found at the start */
 	char digest[72];
 	uint32_t path_length, nodes_length;
 	char text[]; /* path and its NUL, nodes */
@@ -143,7 +144,7 @@ static void forget(struct changes *c, const char *path)
 	free(r);
 }
 
-static void remember(struct changes *c, const struct settings_entry *entry)
+static void remember(struct changes *c, const struct settings_entry *entry, bool was_told)
 {
 	size_t path = strlen(entry->path) + 1;
 	bool fits = c->bytes + entry->nodes_length <= REMEMBER_MAX;
@@ -154,6 +155,7 @@ static void remember(struct changes *c, const struct settings_entry *entry)
 	if (!r)
 		return;
 	r->is_tree = entry->is_tree && fits;
+	r->was_told = was_told;
 	snprintf(r->digest, sizeof(r->digest), "%s", entry->digest);
 	r->path_length = (uint32_t)path;
 	r->nodes_length = (uint32_t)nodes;
@@ -502,7 +504,7 @@ void changes_take_survey(struct changes *c, int fd)
 		return;
 	while (settings_next(list.bytes, list.n, &at, &entry))
 		if (!*place(c, entry.path)) /* else it was written since, and looked at */
-			remember(c, &entry);
+			remember(c, &entry, false);
 	list_done(&list);
 }
 
@@ -557,16 +559,19 @@ void changes_answer(struct changes *c, int fd, const struct changes_out *out)
 		if (settings_next(list.bytes, list.n, &at, &entry) &&
 		    settings_is_watched(entry.path, strlen(entry.path))) {
 			struct telling t = { out, &change.who, change.time_ns, entry.path };
+			const struct remembered *before = *place(c, entry.path);
 			bool known;
 
 			change.flags |= expect_no_more(c, entry.path);
+			if (before && before->was_told)
+				change.flags &= ~CHANGE_EARLY;
 			if (change.flags == (CHANGE_EARLY | CHANGE_MADE)) /* the first look has found it already */
 				forget(c, entry.path);
 			known = *place(c, entry.path);
 
 			tell_difference(c, &t, &entry, change.flags & CHANGE_EARLY);
 			if (known || !entry.is_gone)
-				remember(c, &entry);
+				remember(c, &entry, true);
 		}
 		list_done(&list);
 	}

@@ -216,7 +216,7 @@ static const struct rule helper_rules[] = {
 	ALWAYS(restart_syscall), ALWAYS(futex), ALWAYS(sched_yield), ALWAYS(getrandom), ALWAYS(getpid),
 	ALWAYS(gettid), ALWAYS(getppid), ALWAYS(getuid), ALWAYS(geteuid), ALWAYS(getgid), ALWAYS(getegid),
 	ALWAYS(getrusage), ALWAYS(sysinfo), ALWAYS(rt_sigaction), ALWAYS(rt_sigprocmask),
-	ALWAYS(rt_sigreturn), ALWAYS(sigaltstack), ALWAYS(exit), ALWAYS(exit_group),
+	ALWAYS(rt_sigreturn), ALWAYS(sigaltstack), ALWAYS(setitimer), ALWAYS(exit), ALWAYS(exit_group),
 };
 
 /* Asking name servers; their modules are libraries that the C library loads by itself. */

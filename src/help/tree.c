@@ -7,10 +7,13 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <openssl/evp.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "help.h"
@@ -41,6 +44,36 @@ static const struct {
 #include "lenses.def"
 };
 
+/* A lens may take time that grows with the square of the file, or memory, or fail on what nobody thought of: then the file is one
+ * value. What the library was at is left as it is, since this process ends soon. */
+#define LENS_SECONDS   2
+#define LENS_FAILURES  3 /* then none is tried any more */
+static struct {
+	jmp_buf out;
+	volatile sig_atomic_t inside;
+	unsigned failures;
+} lens;
+
+static void leave_lens(int signal)
+{
+	if (!lens.inside)
+		_exit(128 + signal);
+	lens.inside = 0;
+	longjmp(lens.out, 1);
+}
+
+/* While it may still be done. */
+static void be_ready_to_leave(void)
+{
+	static const int signals[] = { SIGPROF, SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
+	static char stack[65536]; /* the other may be used up */
+	struct sigaction action = { .sa_handler = leave_lens, .sa_flags = SA_ONSTACK | SA_NODEFER };
+
+	sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
 int help_load_lenses(void)
 {
 	void *library = dlopen("libaugeas.so.0", RTLD_NOW);
@@ -55,6 +88,7 @@ int help_load_lenses(void)
 	aug.get = dlsym(library, "aug_get");
 	if (!aug.init || !aug.set || !aug.rm || !aug.text_store || !aug.match || !aug.get)
 		return -ENOSYS;
+	be_ready_to_leave();
 	return 0;
 }
 
@@ -124,13 +158,13 @@ static void put_node(struct output *o, const char *path)
 	put(o, value, strlen(value) + 1);
 }
 
-static bool put_tree(struct output *o, const char *lens, const char *text)
+static bool put_tree(struct output *o, const char *of_path, const char *text)
 {
 	char **paths = NULL;
 	int n = -1;
 
 	aug.rm(aug.session, TREE);
-	if (aug.set(aug.session, TEXT, text) == 0 && aug.text_store(aug.session, lens, TEXT, TREE) == 0)
+	if (aug.set(aug.session, TEXT, text) == 0 && aug.text_store(aug.session, of_path, TEXT, TREE) == 0)
 		n = aug.match(aug.session, TREE "//*", &paths);
 	for (int i = 0; i < n; i++) {
 		if (!is_comment(paths[i]))
@@ -139,6 +173,39 @@ static bool put_tree(struct output *o, const char *lens, const char *text)
 	}
 	free(paths);
 	return n >= 0 && !o->full;
+}
+
+static void lens_timer(time_t seconds)
+{
+	setitimer(ITIMER_PROF, &(struct itimerval){ .it_value = { seconds, 0 } }, NULL);
+}
+
+/* put_tree(), which may not come back. */
+static bool try_tree(struct output *o, const char *of_path, const char *text)
+{
+	bool good;
+
+	if (lens.failures >= LENS_FAILURES)
+		return false;
+	if (setjmp(lens.out)) {
+		lens_timer(0);
+		lens.failures++;
+		aug.session = NULL;
+		return false;
+	}
+	lens_timer(LENS_SECONDS);
+	lens.inside = 1;
+	good = can_parse() && put_tree(o, of_path, text);
+	lens.inside = 0;
+	lens_timer(0);
+	return good;
+}
+
+/* Where a lens was left, the heap may be in any state: nothing is given back to it. */
+static void give_back(void *memory)
+{
+	if (lens.failures == 0)
+		free(memory);
 }
 
 /* --- what it has the machine do later */
@@ -251,12 +318,38 @@ static int put_link(struct output *o, const char *path, int fd, const struct sta
 	return o->full ? -EFBIG : 0;
 }
 
+/* What the file holds for a lens: added to the nodes, if all goes well. */
+static bool add_tree(struct output *nodes, const char *of_path, const char *text)
+{
+	struct output tree = { .max = SETTINGS_ENTRY_MAX };
+	bool good = try_tree(&tree, of_path, text);
+
+	if (good)
+		put(nodes, tree.bytes, tree.used);
+	give_back(tree.bytes);
+	return good && !nodes->full;
+}
+
+static void reserve(struct output *o, size_t n)
+{
+	size_t used = o->used;
+
+	while (!o->full && o->room < used + n) {
+		static const uint8_t nothing[4096];
+
+		put(o, nothing, sizeof(nothing));
+	}
+	o->used = used;
+}
+
 static int put_file(struct output *o, const char *path, int fd)
 {
 	static uint8_t text[SETTINGS_FILE_MAX + 1];
 	struct settings_head head = { .path = (uint32_t)strlen(path) + 1 };
 	struct output nodes = { .max = SETTINGS_ENTRY_MAX };
-	const char *lens = lens_of(path);
+	const struct trigger_sink sink = { &nodes, put_filter, put_consumer, put_binding };
+	const char *of_path = lens_of(path);
+	size_t triggers;
 	struct stat st;
 	ssize_t n;
 
@@ -271,20 +364,21 @@ static int put_file(struct output *o, const char *path, int fd)
 	if (n >= 0) {
 		text[n] = 0;
 		put_digest(text, (size_t)n, head.digest);
-	}
-	if (n >= 0 && n < (ssize_t)SETTINGS_FILE_MAX && lens && may_be_shown(path, &st) &&
-	    !memchr(text, 0, (size_t)n) && can_parse())
-		head.is_tree = put_tree(&nodes, lens, (const char *)text);
-	if (!head.is_tree)
-		nodes.used = 0;
-	if (n >= 0) {
-		const struct trigger_sink sink = { &nodes, put_filter, put_consumer, put_binding };
-
-		nodes.full = false;
 		triggers_read(path, (const char *)text, (size_t)n, &sink);
 	}
+	/* From here on there may be no more memory. */
+	triggers = nodes.used;
+	reserve(o, sizeof(head) + head.path + triggers);
+	if (n >= 0 && n < (ssize_t)SETTINGS_FILE_MAX && of_path && !nodes.full && may_be_shown(path, &st) &&
+	    !memchr(text, 0, (size_t)n)) {
+		head.is_tree = add_tree(&nodes, of_path, (const char *)text);
+		if (!head.is_tree) {
+			nodes.used = triggers;
+			nodes.full = false;
+		}
+	}
 	put_entry(o, &head, path, &nodes);
-	free(nodes.bytes);
+	give_back(nodes.bytes);
 	return o->full ? -EFBIG : 0;
 }
 
@@ -302,7 +396,7 @@ static int as_memfd(struct output *o, int r)
 
 	if (r == 0 && (fd < 0 || help_write(fd, o->bytes, o->used) < 0 || help_seal(fd) < 0))
 		r = -EIO;
-	free(o->bytes);
+	give_back(o->bytes);
 	return r < 0 ? r : MOVE_FD(fd);
 }
 

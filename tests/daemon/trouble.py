@@ -1026,6 +1026,40 @@ def a_changed_setting_is_told_by_its_name(folder):
         konseki.close()
 
 
+def a_setting_that_is_too_much_for_its_lens_is_one_value(folder):
+    """So many lines that taking them apart would never end; more than is read; binary; nested; none that the lens knows. What
+    is to be done later shows in each of them all the same, and a file that is well is told by its settings."""
+    line = '* * * * * root /bin/zz\n'
+    files = {
+        'many': line.encode() + b'1 2 3 4 5 root /bin/true\n' * 10000,
+        'large': line.encode() + b'#' * (100 << 20),
+        'strange': line.encode() + b'{' * 200000 + b'\n',
+        'torn': line.encode() + bytes(range(1, 256)) * 300,
+    }
+    konseki = Run(folder, '-c', write(folder + '/rules.xml', WATCHED_LATER))
+    try:
+        def settings(path):
+            return [(e['EventData']['TargetObject'], e['EventData']['Details']) for e in konseki.log.events(13)
+                    if e['EventData']['TargetObject'].startswith(path)]
+
+        os.makedirs('/etc/cron.d', exist_ok=True)
+        for name, content in files.items():
+            with open(f'/etc/cron.d/zz-{name}', 'wb') as f:
+                f.write(content)
+        well = write('/etc/cron.d/zz-well', line)
+        for name, content in files.items():
+            path = f'/etc/cron.d/zz-{name}'
+            eventually(lambda: settings(path), path)
+            assert settings(path) == [(path, 'SHA256=' + digest_of(content[:256 << 10]))], settings(path)
+            assert any(t[-1] == '/bin/zz' for t in triggers(konseki, f'{path}:1')), path
+        eventually(lambda: (f'{well}/entry', '/bin/zz') in settings(well), 'a file that is well')
+        konseki.stop()
+    finally:
+        konseki.close()
+        for name in (*files, 'well'):
+            os.unlink(f'/etc/cron.d/zz-{name}')
+
+
 def what_a_shell_reads_when_a_user_enters_is_told(folder):
     """Appended to, and replaced; other files beside it are nobody's business."""
     must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/home')

@@ -262,6 +262,7 @@ static void what_was_made_and_not_told_is_overdue(void **state)
 	const struct file f = { "/etc/told", "1", "", 0, false, false };
 	OWNED(changes) c = changes_new();
 	struct change late;
+	OWNED_FD fd = -1;
 
 	(void)state;
 	assert_true(changes_expect(c, "/etc/told", 9, &who, 5, CHANGE_MADE));
@@ -276,6 +277,12 @@ static void what_was_made_and_not_told_is_overdue(void **state)
 	assert_int_equal(late.time_ns, 6);
 	free(late.path);
 	assert_false(changes_overdue_take(c, 10000000000, &late));
+	/* One that was asked about twice because the first answer took long. */
+	assert_true(changes_touched_take(c, -1, f.path, strlen(f.path), &who, 5, CHANGE_EARLY | CHANGE_MADE));
+	fd = list_of(&f);
+	told[0] = 0;
+	changes_answer(c, fd, &out);
+	assert_string_equal(told, "");
 	for (unsigned i = 0; i < 1024; i++) {
 		char path[32];
 
