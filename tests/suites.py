@@ -48,6 +48,7 @@ SUITES = [
     ('forward-syslog', tap(PYTHON, 'tests/forward/syslog_sink.py'), 300),
     ('forward-kafka', tap(PYTHON, 'tests/forward/kafka_sink.py'), 300),
     ('forward-http', tap(PYTHON, 'tests/forward/http_hostile.py'), 300),
+    ('forward-service', tap(PYTHON, 'tests/forward/service.py'), 600),
     ('forward-hostile', tap(PYTHON, 'tests/forward/hostile.py'), 300),
     ('install', tap(PYTHON, 'tests/daemon/install.py'), 600),
     ('behaviours-host', tap(PYTHON, 'tests/vm/behave.py', 'host'), 600),

@@ -87,7 +87,7 @@ static int read_secret(const char *path, char *secret, size_t size, struct err *
 	}
 	if (from != stdin)
 		fclose(from);
-	if (!got || !secret[strcspn(secret, "\r\n")])
+	if (!got || strlen(secret) == size - 1)
 		return err_set(e, EBADMSG, "no secret in '%s', or a longer one than %zu bytes", path, size - 2);
 	secret[strcspn(secret, "\r\n")] = 0;
 	return 0;
@@ -165,15 +165,27 @@ static int write_target(const struct forward_target *t, char **text, struct err 
 	int r;
 
 	snprintf(section, sizeof(section), "forward %s", t->name);
-	r = change(text, section, "sink", t->row->name, e);
-	/* A new section ends the file; what follows is put below its head, so the sink stays first. */
+	r = change(text, section, "to", t->to, e);
+	/* A new line is put below the section's head: the last one comes first. */
 	for (unsigned i = target_option_count; r == 0 && i-- > 0;) {
 		const char *value = (const char *)t + target_options[i].offset;
 
 		if (*value)
 			r = change(text, section, target_options[i].name, value, e);
 	}
-	return r == 0 ? change(text, section, "to", t->to, e) : r;
+	return r == 0 ? change(text, section, "sink", t->row->name, e) : r;
+}
+
+/* As the service will read it. */
+static int check_settings(char *text, struct err *e)
+{
+	static struct settings s; /* large */
+	FILE *from = fmemopen(text, strlen(text), "r");
+	int r = from ? settings_read(from, PATH_SETTINGS, &s, e) : err_set(e, errno, "checking the settings");
+
+	if (from)
+		fclose(from);
+	return r;
 }
 
 static char *read_settings(struct err *e)
@@ -207,6 +219,8 @@ static int store(const struct forward_target *t, struct err *e)
 	OWNED_HEAP char *text = read_settings(e);
 	int r = text ? write_target(t, &text, e) : -e->code;
 
+	if (r == 0)
+		r = check_settings(text, e);
 	if (r == 0)
 		r = write_secret(t, e);
 	if (r < 0)

@@ -59,10 +59,6 @@ int target_set(struct forward_target *t, const char *name, const char *value, st
 
 		if (strcmp(o->name, name) != 0)
 			continue;
-		if (!t->row)
-			return err_set(e, EBADMSG, "%s: sink = ... must come first", name);
-		if (!is_among(t->row->name, o->sinks))
-			return err_set(e, EBADMSG, "%s: not for %s", name, t->row->name);
 		return set_text((char *)t + o->offset, o->size, name, value, e);
 	}
 	return err_set(e, ENOENT, "%s: no such option", name);
@@ -76,5 +72,9 @@ int target_check(const struct forward_target *t, struct err *e)
 		return err_set(e, EBADMSG, "[forward %s]: sink = ... is missing", t->name);
 	if (!t->to[0])
 		return err_set(e, EBADMSG, "[forward %s]: to = ... is missing", t->name);
+	for (unsigned i = 0; i < target_option_count; i++)
+		if (*((const char *)t + target_options[i].offset) && !is_among(t->row->name, target_options[i].sinks))
+			return err_set(e, EBADMSG, "[forward %s]: %s is not for %s", t->name, target_options[i].name,
+				       t->row->name);
 	return t->row->check(t, e);
 }

@@ -23,9 +23,9 @@ struct forward_target {
 	char secret[4096];
 };
 
-/* Sets `name` to `value`. 0; -ENOENT: no such option; -EBADMSG: not for this sink (which must be known before), too long. */
+/* Sets `name` to `value`. 0; -ENOENT: no such option; -EBADMSG: too long, no such sink. */
 int target_set(struct forward_target *t, const char *name, const char *value, struct err *e);
-/* Is it complete? 0 or -EBADMSG. */
+/* Is it complete, with no option that is not for its sink? 0 or -EBADMSG. */
 int target_check(const struct forward_target *t, struct err *e);
 /* Letters, digits, '-' and '_'. */
 bool target_name_ok(const char *name);
