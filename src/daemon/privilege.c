@@ -143,7 +143,7 @@ struct list {
 #define LIST(rules) { rules, ARRAY_SIZE(rules) }
 
 /* Everything is EPERM but what stands in the lists. */
-static int filter_all_but(const struct list *lists, size_t count, const char *whose, struct err *e)
+static int filter_all_but(const struct list *lists, size_t count, bool threads, const char *whose, struct err *e)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = filter ? 0 : -ENOMEM;
@@ -153,7 +153,7 @@ static int filter_all_but(const struct list *lists, size_t count, const char *wh
 	if (r == 0)
 		r = allow_abort(filter);
 	/* Its flags lie in memory, where a filter cannot see them; told that there is no such call, libc takes clone(2). */
-	if (r == 0)
+	if (r == 0 && threads)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
 		r = load_filter(filter);
@@ -190,7 +190,7 @@ int privilege_seal_engine(struct err *e)
 
 	if (r == 0)
 		r = become_nobody(engine, e);
-	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), "engine", e);
+	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), false, "engine", e);
 }
 
 /* --- the helper */
@@ -248,7 +248,7 @@ static int seal_helper(const struct list *lists, size_t count, struct err *e)
 {
 	int r = become_nobody(account(ACCOUNT_HELPER, HELPER_WITHOUT_ACCOUNT), e);
 
-	return r < 0 ? r : filter_all_but(lists, count, "helper", e);
+	return r < 0 ? r : filter_all_but(lists, count, false, "helper", e);
 }
 
 int privilege_seal_helper(struct err *e)
@@ -270,7 +270,7 @@ int privilege_seal_forwarder(struct err *e)
 	static const struct list lists[] = { LIST(helper_rules), LIST(network_rules), LIST(forwarder_rules) };
 	int r = become_nobody(account(ACCOUNT_FORWARDER, FORWARDER_WITHOUT_ACCOUNT), e);
 
-	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), "forwarder", e);
+	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), true, "forwarder", e);
 }
 
 int privilege_seal_clipboard(unsigned uid, unsigned gid, struct err *e)
@@ -280,7 +280,7 @@ int privilege_seal_clipboard(unsigned uid, unsigned gid, struct err *e)
 
 	if (r == 0)
 		r = become_nobody((struct identity_numbers){ uid, gid }, e);
-	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), "helper", e);
+	return r < 0 ? r : filter_all_but(lists, ARRAY_SIZE(lists), false, "helper", e);
 }
 
 /* --- the monitor */

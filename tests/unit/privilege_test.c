@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -103,16 +104,22 @@ static const struct call helper_forbidden[] = {
 	CALL(unlink, TEXT(NAME)), CALL(rename, TEXT(NAME), TEXT("/x")), CALL(link, TEXT(NAME), TEXT("/x")),
 	CALL(symlink, TEXT(NAME), TEXT("/tmp/konseki-x")), CALL(mkdir, TEXT("/tmp/konseki-x"), 0700),
 	CALL(mknod, TEXT("/tmp/konseki-x"), S_IFIFO | 0600, 0), CALL(chmod, TEXT(NAME), 0600),
-	CALL(truncate, TEXT(NAME), 0), CALL(ftruncate, 0, 0), CALL(pwrite64, 0, TEXT(at_hand), 1, 0),
+	CALL(truncate, TEXT(NAME), 0), CALL(ftruncate, 0, 0),
 	CALL(setxattr, TEXT(NAME), TEXT("user.x"), TEXT(at_hand), 1, 0), CALL(utimensat, AT_FDCWD, TEXT(NAME), 0, 0),
 	CALL(mount, 0, TEXT("/"), 0, MS_BIND, 0), CALL(chroot, TEXT("/")), CALL(bpf, 0, TEXT(at_hand), 64),
 	CALL(perf_event_open, TEXT(at_hand), 0, 0, -1, 0), CALL(io_uring_setup, 4, TEXT(at_hand)),
 	CALL(execve, TEXT("/bin/true"), 0, 0), CALL(fork), CALL(vfork), CALL(clone, SIGCHLD, 0, 0, 0, 0),
-	CALL(clone3, TEXT(at_hand), 88), CALL(ptrace, 0, 0, 0, 0), CALL(process_vm_readv, 1, 0, 0, 0, 0, 0),
+	CALL(ptrace, 0, 0, 0, 0), CALL(process_vm_readv, 1, 0, 0, 0, 0, 0),
 	CALL(kill, 1, 0), CALL(tgkill, 1, 1, 0), CALL(pidfd_open, 1, 0), CALL(unshare, CLONE_NEWUSER),
 	CALL(setns, 0, 0), CALL(prlimit64, 0, RLIMIT_AS, TEXT(at_hand), 0), CALL(setuid, 0),
 	CALL(setgroups, 0, 0), CALL(capset, TEXT(at_hand), TEXT(at_hand)), CALL(inotify_init1, 0),
 	CALL(seccomp, 0, 0, 0), CALL(mmap, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+};
+
+/* What a forwarder needs. */
+static const struct call helper_without_forwarding[] = {
+	CALL(pwrite64, 0, TEXT(at_hand), 1, 0), CALL(clone3, TEXT(at_hand), 88),
+	CALL(clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0),
 };
 
 static const struct call helper_without_network[] = {
@@ -221,11 +228,43 @@ static void a_helper_can_read_by_name_and_nothing_else(void **state)
 {
 	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
 	struct attempt network = { helper_without_network, ARRAY_SIZE(helper_without_network) };
+	struct attempt forwarding = { helper_without_forwarding, ARRAY_SIZE(helper_without_forwarding) };
 
 	(void)state;
 	assert_int_equal(sealed(privilege_seal_helper, try_all, &all), 0);
+	assert_int_equal(sealed(privilege_seal_helper_network, try_all, &forwarding), 0);
 	assert_int_equal(sealed(privilege_seal_helper_network, try_all, &all), 0);
 	assert_int_equal(sealed(privilege_seal_helper, try_all, &network), 0);
+}
+
+static void *end_at_once(void *given)
+{
+	return given;
+}
+
+/* Writes to what it holds and makes threads, as libraries do. */
+static int works_as_a_forwarder(void *context)
+{
+	const int *fd = context;
+	pthread_t thread;
+	void *result = NULL;
+	int given;
+
+	return pwrite(*fd, "x", 1, 0) != 1 || fdatasync(*fd) < 0 || pthread_create(&thread, NULL, end_at_once, &given) != 0 ||
+	       pthread_join(thread, &result) != 0 || result != &given || socket(AF_INET, SOCK_STREAM, 0) < 0;
+}
+
+static void a_forwarder_writes_its_bookmark_and_nothing_else(void **state)
+{
+	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
+	char path[] = "/tmp/konseki-bookmark-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(sealed(privilege_seal_forwarder, works_as_a_forwarder, &fd), 0);
+	assert_int_equal(sealed(privilege_seal_forwarder, try_all, &all), 0);
+	close(fd);
 }
 
 /* Root's own files are no longer its to read. */
@@ -504,6 +543,7 @@ int main(void)
 		cmocka_unit_test(the_engine_can_do_its_work),
 		cmocka_unit_test(the_engine_is_nobody_with_nothing),
 		cmocka_unit_test(a_helper_can_read_by_name_and_nothing_else),
+		cmocka_unit_test(a_forwarder_writes_its_bookmark_and_nothing_else),
 		cmocka_unit_test(who_reads_a_clipboard_reaches_sockets_of_this_machine_only),
 		cmocka_unit_test(a_helper_reads_what_anybody_may_read),
 		cmocka_unit_test(a_helper_is_nobody_with_nothing),
