@@ -21,7 +21,7 @@ def json_item(record, event=1, text='x'):
 class Driver(Sink):
     """One sink, opened; see send.c. No proxy is in its environment unless the test puts one there."""
 
-    def __init__(self, sink, to, secret=None, environment=None, **options):
+    def __init__(self, sink, to, secret=None, environment=None, before=(), **options):
         self.folder = tempfile.mkdtemp(prefix='konseki-forward.')
         words = [sink, to] + [f'{name}={value}' for name, value in options.items()]
         if secret is not None:
@@ -30,7 +30,7 @@ class Driver(Sink):
                 f.write(secret)
             words.append(f'secret={path}')
         proxies = {name: '' for name in os.environ if name.lower().endswith('_proxy')}
-        super().__init__(*words, environment=proxies | (environment or {}))
+        super().__init__(*words, environment=proxies | (environment or {}), before=before)
 
     def __exit__(self, *how):
         try:

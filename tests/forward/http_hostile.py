@@ -237,6 +237,24 @@ def what_is_no_token_is_not_used():
             assert SANITIZED or d.memory_kb() < MEMORY_KB
 
 
+def a_host_is_found_by_name(folder):
+    """By the machine's own means, which libcurl uses in a thread, by a process that has given up all else."""
+    c = Certificates(folder)
+    c.make('store', 'DNS:acct1.blob.example')
+    for name, text in (('hosts', '127.0.0.1 localhost acct1.blob.example\n'), ('nsswitch.conf', 'hosts: files\n')):
+        with open(os.path.join(folder, name), 'w', encoding='ascii') as f:
+            f.write(text)
+    own_hosts = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/nsswitch.conf" '
+                 '/etc/nsswitch.conf && exec "$@"', folder]
+    with Storage((c.path('store.pem'), c.path('store.key'))) as s:
+        with Driver('azure-blob', f'https://acct1.blob.example:{s.port}/logs', SAS, before=own_hosts, ca=c.path('ca.pem')) as d:
+            answer = d.batch(1, 1)
+            assert answer.outcome == 'SENT', answer
+        with Driver('azure-blob', f'https://acct2.blob.example:{s.port}/logs', SAS, before=own_hosts, ca=c.path('ca.pem')) as d:
+            answer = d.batch(1, 1)
+            assert answer.outcome == 'RETRY' and not answer.doubtful and 'acct2.blob.example' in answer.text, answer
+
+
 def a_proxy_is_for_stores_and_not_for_tokens(folder):
     """That of the environment; this machine and its metadata service are not asked for through it."""
     c = Certificates(folder)
@@ -279,7 +297,7 @@ def pump(one, other):
 TESTS = [
     nothing_a_server_sends_holds_or_grows_a_sink, nobody_is_led_elsewhere, nothing_of_an_answer_is_kept_for_the_next_request,
     only_a_certificate_of_this_host_is_taken, old_tls_is_not_spoken, what_is_no_token_is_not_used,
-    a_proxy_is_for_stores_and_not_for_tokens,
+    a_host_is_found_by_name, a_proxy_is_for_stores_and_not_for_tokens,
 ]
 
 if __name__ == '__main__':

@@ -65,8 +65,8 @@ class Answer:
 class Sink:
     """forward_send with one sink, in which each send() is one try."""
 
-    def __init__(self, *words, check=True, environment=None):
-        self.process = subprocess.Popen([SEND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, *words, check=True, environment=None, before=()):
+        self.process = subprocess.Popen([*before, SEND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, errors='replace',
                                         env={**os.environ, **(environment or {})})
         self.check = check

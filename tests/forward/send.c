@@ -3,7 +3,7 @@
  *
  *   forward_send SINK TO [NAME=VALUE ...] [secret=FILE]
  *
- * opens the sink and obeys lines of its input:
+ * opens the sink, gives up what a forwarder gives up, and obeys lines of its input:
  *
  *   item RECORD EVENT LEVEL UTC_NS TEXT   one more item of the batch
  *   seals TEXT                            what stands beside a batch of form evtx
@@ -22,6 +22,7 @@
 #include <zstd.h>
 
 #include "../../src/base/own.h"
+#include "../../src/daemon/privilege.h"
 #include "../../src/forward/sink.h"
 
 static const struct identity identity = {
@@ -215,6 +216,8 @@ int main(int argc, char **argv)
 	d.form = d.row->form(&target);
 	begin_batch(&d);
 	if (target_check(&target, &e) < 0 || d.row->open(&target, &identity, &d.sink, &e) < 0)
+		give_up(e.text);
+	if (privilege_seal_forwarder(&e) < 0)
 		give_up(e.text);
 	while ((n = getline(&line, &room, stdin)) > 0) {
 		if (line[n - 1] == '\n')
