@@ -20,7 +20,7 @@
 
 #define OPEN_MS    10000
 #define SEND_MS    20000
-#define DOUBT_MS   500         /* how long a new connection may still be refused */
+#define DOUBT_MS   1000        /* how long a new connection may still be refused */
 #define ITEMS_MAX  10000u
 #define WINDOW     1024u       /* messages of RELP that wait for an answer; those fit into any socket's buffer */
 #define OUT_SIZE   65536u
