@@ -286,10 +286,13 @@ static void find_package(const struct filling *f, const struct ks_file_id *id, s
 	const uint8_t *md5 = file->hashes ? hashes_md5_of(f->en->hashes, id) : NULL;
 	const char *at = (const char *)f->rec + path.off;
 
+	if (file->hashes)
+		file->original = hashes_soname_of(f->en->hashes, id);
 	if (!md5 || !f->en->packages)
 		return;
 	packages_owner(f->en->packages, at, path.len, md5, &file->package);
-	file->original = packages_original(f->en->packages, at, path.len, md5);
+	if (!file->original)
+		file->original = packages_original(f->en->packages, at, path.len, md5);
 }
 
 /* For Context: all that this image does was done by a program of that package. */

@@ -46,7 +46,7 @@ struct file_known {
 	bool looked;
 	const char *hashes; /* NULL: not to be had */
 	struct package package; /* name NULL: no package shipped these bytes under this path */
-	const char *original;   /* NULL: no package shipped these bytes */
+	const char *original;   /* what a library calls itself, or the name under which a package shipped these bytes; NULL: neither */
 };
 
 #define FILE_READ_MAX (256u << 20) /* larger ones of these are not read */

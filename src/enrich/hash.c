@@ -14,6 +14,7 @@
 #include "../rules/ruleset.h"
 #include "executable.h"
 #include "imphash.h"
+#include "soname.h"
 
 #define ALGORITHMS   3     /* those that run over all bytes; IMPHASH reads the file's structure */
 #define CACHE_SETS   1024u /* of CACHE_WAYS: 4096 files, about 1 MiB */
@@ -40,6 +41,7 @@ struct cached {
 	uint64_t used;        /* tick of the latest use */
 	int is_executable;
 	uint8_t md5[16];      /* whatever the rules ask for: packages record it */
+	char soname[SONAME_MAX];
 	char text[HASH_TEXT_MAX];
 };
 
@@ -336,6 +338,7 @@ static int digest_file(struct hashes *h, int file, struct cached *into)
 	end = finish(h, h->selected, into->text, into->md5);
 	if (n < 0)
 		return -errno;
+	soname_of_file(file, into->soname);
 	if (h->selected & HASH_IMPHASH) {
 		uint8_t digest[16] = { 0 };
 
@@ -440,13 +443,25 @@ const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int
 	return c->text;
 }
 
-const uint8_t *hashes_md5_of(struct hashes *h, const struct ks_file_id *id)
+static const struct cached *just_hashed(struct hashes *h, const struct ks_file_id *id)
 {
 	const struct cached *c = cache_find(h, id);
 
-	if (!c && h->last.text[0] && same_state(&h->last.id, id))
-		c = &h->last;
+	return c || !h->last.text[0] || !same_state(&h->last.id, id) ? c : &h->last;
+}
+
+const uint8_t *hashes_md5_of(struct hashes *h, const struct ks_file_id *id)
+{
+	const struct cached *c = just_hashed(h, id);
+
 	return c ? c->md5 : NULL;
+}
+
+const char *hashes_soname_of(struct hashes *h, const struct ks_file_id *id)
+{
+	const struct cached *c = just_hashed(h, id);
+
+	return c && *c->soname ? c->soname : NULL;
 }
 
 int file_can_hang(const struct ks_file_id *id)

@@ -49,6 +49,9 @@ const char *hashes_of_deleted(struct hashes *h, const struct ks_file_id *id, int
  * ask for, since package databases record it. NULL: not at hand. Valid until the next file is hashed. */
 const uint8_t *hashes_md5_of(struct hashes *h, const struct ks_file_id *id);
 
+/* The name that such a file says it has, if it is a library; NULL: none. Valid as long. */
+const char *hashes_soname_of(struct hashes *h, const struct ks_file_id *id);
+
 /* Digests of bytes: "SHA256=..." for configuration files. Writes at most HASH_TEXT_MAX bytes. */
 int hashes_of_bytes(struct hashes *h, unsigned algorithms, const void *bytes, size_t n, char *out);
 

@@ -959,7 +959,9 @@ def a_packaged_program_is_told_with_its_package(folder):
     """As dpkg has it; a copy of it belongs to nobody but keeps the name it was shipped under."""
     fields = ('FileVersion', 'Description', 'Product', 'Company', 'OriginalFileName')
     shown = must('dpkg-query', '-W', '-f', '${Version}\n${binary:Summary}\n${Package}\n${Maintainer}', 'coreutils').stdout
-    rules = write(os.path.join(folder, 'rules.xml'), RULES.format(wanted='true'))
+    rules = write(os.path.join(folder, 'rules.xml'), RULES.format(wanted='true').replace(
+        '</EventFiltering>', f'<ImageLoad onmatch="include"><ImageLoaded condition="begin with">{folder}</ImageLoaded></ImageLoad>'
+        '</EventFiltering>'))
     konseki = Run(folder, '-c', rules)
     try:
         def told(path):
@@ -970,6 +972,12 @@ def a_packaged_program_is_told_with_its_package(folder):
         eventually(lambda: told('/usr/bin/true')[2] != '-', 'the packages')
         assert told('/usr/bin/true') == (*shown.split('\n'), 'true'), told('/usr/bin/true')
         assert told(program(folder, 'not-true')) == ('-', '-', '-', '-', 'true')
+        # A library says itself what it is, whatever it is called and whoever shipped it.
+        library = os.path.join(folder, 'evil')
+        shutil.copy('/lib/x86_64-linux-gnu/libm.so.6', library)
+        subprocess.run([sys.executable, '-c', f'import ctypes; ctypes.CDLL("{library}")'], check=True)
+        loaded, = eventually(lambda: konseki.log.events(7), 'an event of the library')
+        assert [loaded['EventData'][f] for f in fields] == ['-', '-', '-', '-', 'libm.so.6'], loaded
         konseki.stop()
     finally:
         konseki.close()

@@ -18,6 +18,7 @@
 #include "../../src/enrich/names.h"
 #include "../../src/enrich/packages.h"
 #include "../../src/enrich/process.h"
+#include "../../src/enrich/soname.h"
 #include "../../src/rules/ruleset.h"
 
 static int file_with(const char *content, size_t n)
@@ -556,6 +557,29 @@ static void a_program_has_an_import_hash_of_its_own(void **state)
 	assert_string_not_equal(text, "IMPHASH=00000000000000000000000000000000");
 }
 
+static void a_library_says_its_name(void **state)
+{
+	static const struct {
+		const char *path, *name;
+	} files[] = {
+		{ "/lib/x86_64-linux-gnu/libm.so.6", "libm.so.6" },
+		{ "/lib64/ld-linux-x86-64.so.2", "ld-linux-x86-64.so.2" },
+		{ "/proc/self/exe", "" }, /* no library */
+		{ "/etc/passwd", "" },
+		{ "/dev/null", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		OWNED_FD file = open(files[i].path, O_RDONLY | O_CLOEXEC);
+		char name[SONAME_MAX];
+
+		assert_true(file >= 0);
+		assert_int_equal(soname_of_file(file, name), *files[i].name != 0);
+		assert_string_equal(name, files[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -577,6 +601,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_changed_since_has_no_digest),
 		cmocka_unit_test(all_algorithms_come_in_sysmons_order),
 		cmocka_unit_test(a_program_has_an_import_hash_of_its_own),
+		cmocka_unit_test(a_library_says_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
