@@ -282,7 +282,10 @@ def chaos(folder, events, seed, **more):
                           if os.readlink(f'/proc/{p}/ns/mnt') == os.readlink('/proc/self/ns/mnt')), None)
                 if not pid or (what == 'engine' and killed[what] >= more.get('engines', 3)):
                     continue
-                os.kill(pid, signal.SIGKILL)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
             killed[what] += 1
 
     with Azurite() as azurite, Service(folder, more.get('settings', '')) as s:
