@@ -146,7 +146,7 @@ enum outcome delivery_try(struct delivery *d, struct batch *b, struct builder *b
 			delivery_keep(d, &e);
 		} else {
 			b->doubtful = b->doubtful || a->doubtful;
-			drop_confirmed(d, b, a->confirmed);
+			drop_confirmed(d, b, builder, a->confirmed);
 		}
 		d->failures++;
 		d->s->shown->retries = d->failures;
