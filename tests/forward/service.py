@@ -22,6 +22,7 @@ import parts
 import rsyslog
 from azurite import Azurite
 from kafka_sink import Mock
+from servers import Ingestion, Metadata
 
 SPEC = importlib.util.spec_from_file_location('machine', os.path.join(parts.ROOT, 'tests', 'daemon', 'harness.py'))
 machine = importlib.util.module_from_spec(SPEC)
@@ -156,7 +157,8 @@ def assert_same(copy):
 # --- tests
 
 def events_are_copied_to_every_kind_of_sink(folder):
-    with Azurite() as azurite, Mock() as kafka, rsyslog.relp(folder) as collector, Service(folder) as s:
+    with Azurite() as azurite, Mock() as kafka, rsyslog.relp(folder) as collector, \
+            Metadata('https://monitor.azure.com', lambda: 't') as metadata, Ingestion(lambda: 't') as analytics, Service(folder) as s:
         azurite.make_container('logs')
         sas = os.path.join(folder, 'sas')
         with open(sas, 'w', encoding='utf-8') as f:
@@ -164,8 +166,9 @@ def events_are_copied_to_every_kind_of_sink(folder):
         must(KONSEKI, 'forward', 'add', 'azure-blob', azurite.url('logs'), '--secret', sas)
         must(KONSEKI, 'forward', 'add', 'kafka', kafka.to())
         must(KONSEKI, 'forward', 'add', 'syslog', f'relp://127.0.0.1:{collector.port}', '--name', 'relp')
+        must(KONSEKI, 'forward', 'add', 'log-analytics', analytics.url(analytics.PATH), f'metadata={metadata.url()}')
         s.act(500)
-        s.wait_through('azure-blob', 'kafka', 'relp')
+        s.wait_through('azure-blob', 'kafka', 'relp', 'log-analytics')
         log = in_log()
         assert len(log) > 1000
         assert_same(copy_of_blobs(azurite, 'logs'))
@@ -173,20 +176,27 @@ def events_are_copied_to_every_kind_of_sink(folder):
         for line in collector.told():
             copy.add(line[1].lstrip('\ufeff'))
         assert_same(copy)
+        copy = Copy()
+        for row in analytics.rows:
+            number = row.get('System', {}).get('EventRecordID')
+            assert not number or row['RecordKey'].endswith(f'/{row["Origin"]["Log"]}/{number}'), row
+            copy.add(json.dumps({name: row[name] for name in ('Origin', 'System', 'EventData') if name in row}))
+        assert_same(copy)
         count, copy = len(log), Copy()
         while len(copy.records) < count:
             for _, _, headers, value in kafka.read(1):
                 copy.add(value) if headers['kind'] == 'event' else None
         assert_same(copy)
-        for name in ('azure-blob', 'kafka', 'relp'):
+        for name in ('azure-blob', 'kafka', 'relp', 'log-analytics'):
             said = must(KONSEKI, 'forward', 'test', name).stdout
             assert 'took a marked event' in said, said
         assert not any(f['erasable'] for f in s.status()['forward'])
         listed = must(KONSEKI, 'forward', 'list').stdout
-        assert listed.count('\n') == 3 and 'sig=' not in listed, listed
+        assert listed.count('\n') == 4 and 'sig=' not in listed, listed
         must(KONSEKI, 'forward', 'remove', 'relp')
         eventually(lambda: s.forward('relp') is None, 'its end')
-        assert sorted(os.listdir(SECRETS)) == ['azure-blob.bookmark', 'azure-blob.secret', 'kafka.bookmark']
+        assert sorted(os.listdir(SECRETS)) == ['azure-blob.bookmark', 'azure-blob.secret', 'kafka.bookmark',
+                                               'log-analytics.bookmark']
 
 
 def a_secret_is_for_root_alone_and_the_forwarder_has_no_rights(folder):
