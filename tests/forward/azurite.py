@@ -1,6 +1,10 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Azurite, the emulator of Azure Storage: installed from the registry in the versions that azurite/package-lock.json pins,
-kept in the cache, started on loopback with an account made for the occasion."""
+kept in the cache, started on loopback with an account made for the occasion.
+
+    azurite.py     starts it with a container, and says how to send copies there; Ctrl-C ends it
+"""
 import base64
 import fcntl
 import hashlib
@@ -138,3 +142,22 @@ class Azurite:
         status, headers, body = self.ask('GET', f'/{self.account}/{container}/{name}')
         assert status == 200, f'{status} {body}'
         return body, headers
+
+
+def main():
+    with Azurite() as azurite:
+        azurite.make_container('logs')
+        print(f"""A container that may only be added to. As root:
+
+    echo '{azurite.sas('logs', 'c')}' | konseki forward add azure-blob {azurite.url('logs')} --secret -
+    konseki forward test azure-blob
+
+Ctrl-C ends it, and throws all away.""", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == '__main__':
+    main()
