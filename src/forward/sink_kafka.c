@@ -93,7 +93,8 @@ static void hear_error(rd_kafka_t *producer, int code, const char *reason, void 
 	/* "All brokers are down" says less than what was said before. */
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !s->trouble[0])
 		keep_text(s->trouble, sizeof(s->trouble), reason);
-	s->hopeless = s->hopeless || only_a_person_can_mend(code);
+	/* With TLS 1.3 a broker that wants a certificate says so as if the connection were lost. */
+	s->hopeless = s->hopeless || only_a_person_can_mend(code) || strstr(reason, "alert certificate required");
 }
 
 /* A message's number is the round and its place in the batch. */

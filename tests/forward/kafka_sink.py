@@ -9,6 +9,7 @@ import time
 
 import parts
 from parts import Certificates, Server, Sink, record
+from kafka_broker import Broker
 from hostile import drips, floods, in_tls, never_reads, reads, resets
 
 NOT_LEADER, REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS_AFTER_APPEND, MSG_SIZE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED = 6, 7, 20, 10, 29
@@ -118,6 +119,25 @@ def what_can_never_be_taken_is_said_to_be_so(_):
         send_all(sink, [record(2)])
 
 
+def over_tls_who_logs_in_rightly_is_let_in_and_nobody_else(folder):
+    c, password = Certificates(folder + '/certificates'), 'Endpoint=sb://hub.example/;SharedAccessKeyName=send;SharedAccessKey=a+b/c='
+    for name in ('right', 'wrong'):
+        with open(c.path(name), 'w', encoding='ascii') as f:
+            f.write(password if name == 'right' else 'other')
+    with Broker(c, '$ConnectionString', password) as broker:
+        for secret, client in (('wrong', 'client'), ('right', None), ('right', 'client')):
+            with Sink('kafka', f'kafkas://127.0.0.1:{broker.port}/events', 'user=$ConnectionString', 'compression=none',
+                      f'secret={c.path(secret)}', *c.options(client)) as sink:
+                answer = sink.send([record(n) for n in range(1, 51)])
+            if (secret, client) == ('right', 'client'):
+                assert (answer.outcome, answer.confirmed) == ('SENT', 50), answer
+            else:
+                assert (answer.outcome, answer.confirmed, answer.misconfigured) == ('RETRY', 0, True), answer
+                assert not broker.produced
+        for n in range(1, 51):
+            assert sum(b'"EventRecordID":%d}' % n in request for request in broker.produced) == 1
+
+
 def cases(c):
     trusted = [f'ca={c.path("ca.pem")}']
     login = ['user=me', f'secret={c.path("password")}']
@@ -185,4 +205,5 @@ if __name__ == '__main__':
     sys.exit(parts.main([
         records_are_there_once_though_brokers_refuse_and_repeat, brokers_that_went_away_get_the_batch_when_they_are_back,
         a_batch_in_one_piece_is_one_message, gaps_and_heartbeats_say_what_they_are, what_can_never_be_taken_is_said_to_be_so,
-        no_broker_can_hold_or_deceive_the_sink, settings_that_make_no_sense_are_refused]))
+        over_tls_who_logs_in_rightly_is_let_in_and_nobody_else, no_broker_can_hold_or_deceive_the_sink,
+        settings_that_make_no_sense_are_refused]))
