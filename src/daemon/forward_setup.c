@@ -102,7 +102,7 @@ static void cut_secret(struct forward_target *t)
 		return;
 	snprintf(t->secret, sizeof(t->secret), "%s", query + 1);
 	*query = 0;
-	fprintf(stderr, "The SAS stood on the command line, which other users, the shell's history and the log of this machine saw.\n"
+	fprintf(stderr, "The SAS stood on the command line, where other users and the shell's history saw it.\n"
 			"Better: leave it out of the address and give it with --secret - (typed) or --secret FILE.\n");
 }
 

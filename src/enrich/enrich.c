@@ -278,6 +278,33 @@ static size_t path_text(const struct ks_hdr *rec, struct ks_text path, char *out
 	return n + sizeof(mark) - 1;
 }
 
+/* Of HMAC-SHA-256 in Base64, '=' and what else is not for URLs perhaps as %HH. */
+static bool is_signature(const char *text, size_t n)
+{
+	size_t letters = 0;
+
+	for (size_t i = 0; i < n; i++, letters++)
+		if (text[i] == '%')
+			i += 2;
+	return letters == 44 && (text[n - 1] == '=' || (n > 3 && memcmp(text + n - 3, "%3D", 3) == 0));
+}
+
+/* A SAS that was given to `konseki forward` with its address is a key to the copies, and has no place in the log. Only the first
+ * one of a command line is hidden, and only what can be one: nothing else can be kept out of the log this way. */
+static void hide_signature(char *argv, size_t n)
+{
+	char *at = memmem(argv, n, "konseki", 7) && memmem(argv, n, "forward", 7) ? memmem(argv, n, "sig=", 4) : NULL;
+	size_t length = 0;
+
+	if (!at)
+		return;
+	at += 4;
+	while (at + length < argv + n && strchr("& '\"", at[length]) == NULL)
+		length++;
+	if (length > 0 && is_signature(at, length))
+		memset(at, '*', length);
+}
+
 /* The arguments joined by one blank each; a cut is marked. The NUL that ends the last one is no argument, but a
  * second one before it is an empty one. */
 static size_t command_text(char *argv, size_t n, bool cut, char *out, size_t size)
@@ -287,6 +314,7 @@ static size_t command_text(char *argv, size_t n, bool cut, char *out, size_t siz
 	for (size_t i = 0; i < n; i++)
 		if (argv[i] == 0)
 			argv[i] = ' ';
+	hide_signature(argv, n);
 	n = text_from_bytes(argv, n, out, size - 3, NULL);
 	if (cut) {
 		memcpy(out + n, "...", 3);

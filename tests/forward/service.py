@@ -6,6 +6,7 @@ overwritten, and root erases what he can. Prints TAP.
     service.py [TEST...]           only these
     service.py chaos EVENTS [SEED] the scenario at any size, by itself
 """
+import ctypes
 import importlib.util
 import json
 import os
@@ -34,7 +35,8 @@ LOG_PATH = '/var/log/konseki/' + machine.LOG
 SECRETS = '/var/lib/konseki/forward'
 # What others do on this machine meanwhile is left out.
 RULES = '''<Sysmon schemaversion="4.90"><EventFiltering>
-  <ProcessCreate onmatch="include"/><ProcessTerminate onmatch="include"/>
+  <ProcessCreate onmatch="include"><CommandLine condition="contains">forward add</CommandLine></ProcessCreate>
+  <ProcessTerminate onmatch="include"/>
   <FileCreate onmatch="include"><TargetFilename condition="begin with">{}/</TargetFilename></FileCreate>
   <FileDeleteDetected onmatch="include"><TargetFilename condition="begin with">{}/</TargetFilename></FileDeleteDetected>
 </EventFiltering></Sysmon>
@@ -215,6 +217,9 @@ def a_secret_is_for_root_alone_and_the_forwarder_has_no_rights(folder):
         uid = must('id', '-u', 'konseki-fwd').stdout.strip()
         assert re.search(rf'^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$', state, re.M), state
         assert re.search(r'^CapBnd:\t0+$', state, re.M) and re.search(r'^Seccomp:\t2$', state, re.M), state
+        commands = [e['EventData']['CommandLine'] for e in in_log().values() if e['System']['EventID'] == 1]
+        commands = [c for c in commands if azurite.url('logs') in c]
+        assert commands and all(c.count('sig=*') == 1 for c in commands), commands
         assert 'sig=' not in must('ps', 'axww', '-o', 'args').stdout
 
 
@@ -273,16 +278,29 @@ def what_the_log_overwrote_is_named(folder):
         assert s.forward('azure-blob')['missing'] == len(copy.missing())
 
 
+def own_network():
+    """From here on this process and its children have a network of their own, which can be cut."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x40000000) != 0: # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), 'unshare')
+    must('ip', 'link', 'set', 'lo', 'up')
+
+
 def chaos(folder, events, seed, **more):
     """Everything dies at random while events come; then each record is there once, or named in a gap."""
     random.seed(seed)
     done = threading.Event()
-    killed = {'forwarder': 0, 'engine': 0, 'server': 0}
+    killed = {'forwarder': 0, 'engine': 0, 'server': 0, 'network': 0}
+    own_network()
 
     def destroy(s, azurite):
         while not done.wait(random.uniform(0.5, 4)):
             what = random.choice(sorted(killed))
-            if what == 'server': # SIGTERM: killed with -9 it forgets what it has acknowledged
+            if what == 'network':
+                must('ip', 'link', 'set', 'lo', 'down')
+                done.wait(random.uniform(0, 5))
+                must('ip', 'link', 'set', 'lo', 'up')
+            elif what == 'server': # SIGTERM: killed with -9 it forgets what it has acknowledged
                 azurite.stop()
                 done.wait(random.uniform(0, 3))
                 azurite.start()
