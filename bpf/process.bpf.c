@@ -195,6 +195,7 @@ int PROCESS_ALIVE__iter(struct bpf_iter__task *ctx)
 		if (path_is_deleted(&exe->f_path))
 			flags |= KS_F_DELETED;
 		rec->image = emit_path(d, &exe->f_path, &flags);
+		file_id_read(&rec->exe, exe->f_inode);
 	}
 	if (context_wanted) {
 		rec->cgroup = emit_cgroup(d, task);

@@ -110,6 +110,7 @@ struct ks_hdr {
 #define KS_TAMPERED_REPLACED 1 /* other code, or another file in the place of its own */
 #define KS_TAMPERED_DELETED  2
 #define KS_TAMPERED_MEMORY   3 /* never a file that anybody could name */
+#define KS_TAMPERED_ON_DISK  4 /* another file has its name now */
 
 /* Limits. A path of PATH_MAX plus what a mount adds; two MAX_ARG_STRLEN of arguments would not fit the
  * 16-bit offsets, and an EVTX record holds 30,000 characters in all (evtx format notes in docs/). */

@@ -281,6 +281,8 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		take_blocked_write(g, (const void *)rec);
 		return;
 	}
+	if (rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_PROCESS_TAMPERING])
+		enrich_file_gone(g->enrich, (const void *)rec, take_derived, g);
 	/* What is archived is not told of as merely deleted. */
 	if (rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE]) {
 		const struct ks_rec_FILE_DELETE_DETECTED *deleted = (const void *)rec;

@@ -58,8 +58,8 @@ static uint64_t never_of_image(struct engine *g, const struct image *image)
 		if ((g->wanted & ~ALWAYS_PRODUCED) >> event_types[i].record & 1 &&
 		    drops_of_image(g, &event_types[i], image))
 			never |= 1ull << event_types[i].record;
-	/* A deletion that is told may become one that is archived. */
-	if (g->wants[KS_FILE_DELETE] && !(never >> KS_FILE_DELETE & 1))
+	/* A deletion that is told may become one that is archived, or be that of a program that somebody runs. */
+	if ((g->wants[KS_FILE_DELETE] && !(never >> KS_FILE_DELETE & 1)) || g->wants[KS_PROCESS_TAMPERING])
 		never &= ~(1ull << KS_FILE_DELETE_DETECTED);
 	if (!never)
 		return 0;
@@ -200,7 +200,7 @@ static void want_what_rules_can_keep(struct engine *g)
 		pins_drop_all();
 	memcpy(g->wants, wanted, sizeof(g->wants));
 	/* The one is made of the other. */
-	wanted[KS_FILE_DELETE_DETECTED] |= wanted[KS_FILE_DELETE];
+	wanted[KS_FILE_DELETE_DETECTED] |= wanted[KS_FILE_DELETE] | wanted[KS_PROCESS_TAMPERING];
 	g->wanted = 0;
 	for (unsigned i = 0; i < KS_RECORD_COUNT; i++)
 		g->wanted |= (uint64_t)wanted[i] << i;

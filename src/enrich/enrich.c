@@ -357,9 +357,13 @@ static struct image *image_of_exec(const struct enrich *en, const struct ks_rec_
 	const struct place place = { rec->cgroup, rec->pid_ns, rec->mnt_ns };
 	static char argv[KS_ARGV_MAX];
 	size_t n = rec->argv.len < sizeof(argv) ? rec->argv.len : sizeof(argv);
+	struct image *image;
 
 	memcpy(argv, (const char *)rec + rec->argv.off, n);
-	return image_of(en, &rec->hdr, rec->image, argv, n, rec->hdr.flags & KS_F_ARGV_CUT, &place);
+	image = image_of(en, &rec->hdr, rec->image, argv, n, rec->hdr.flags & KS_F_ARGV_CUT, &place);
+	if (image)
+		image_set_file(image, &rec->exe);
+	return image;
 }
 
 /* --- processes come and go */
@@ -451,8 +455,31 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 				    image_of(en, hdr, row->image, argv, n > 0 ? (size_t)n : 0,
 					     n == (ssize_t)sizeof(argv), &place),
 				    0, row->login_uid, row->session_id, true };
+	if (p->now.image)
+		image_set_file(p->now.image, &row->exe);
 	p->uid = who->uid;
 	tell_image(en, p);
+}
+
+static bool is_same_image(const struct image *a, const struct image *b)
+{
+	size_t n = a->path_length + a->command_length + a->place_length;
+
+	return a->file.dev && a->file.dev == b->file.dev && a->file.ino == b->file.ino &&
+	       a->path_length == b->path_length && a->command_length == b->command_length &&
+	       a->place_length == b->place_length && memcmp(a->text, b->text, n) == 0;
+}
+
+/* A fork of its parent runs the very image that the parent runs. */
+static void share_image(struct process *p, const struct process *parent)
+{
+	struct image *own = p->now.image;
+
+	if (!own || !parent || !parent->now.image || own == parent->now.image ||
+	    p->now.exec_id != parent->now.exec_id || !is_same_image(own, parent->now.image))
+		return;
+	p->now.image = image_ref(parent->now.image);
+	image_unref(own);
 }
 
 void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *hdr)
@@ -460,8 +487,10 @@ void enrich_snapshot_parent(struct enrich *en, const struct ks_hdr *hdr)
 	const struct ks_rec_PROCESS_ALIVE *row = (const void *)hdr;
 	struct process *p = process_find(en->processes, hdr->who.tgid, hdr->who.start_ns);
 
-	if (p)
-		parent_from(en, p, row->parent_tgid, row->parent_start_ns);
+	if (!p)
+		return;
+	parent_from(en, p, row->parent_tgid, row->parent_start_ns);
+	share_image(p, process_find(en->processes, row->parent_tgid, row->parent_start_ns));
 }
 
 /* --- records */
@@ -568,6 +597,73 @@ bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struc
 	who->exec_id = i->exec_id;
 	who->uid = p->uid;
 	return true;
+}
+
+/* --- programs whose file is gone */
+
+struct gone {
+	const struct ks_rec_FILE_DELETE_DETECTED *rec;
+	void (*tell)(void *context, const struct ks_hdr *rec);
+	void *context;
+	char path[4 * KS_PATH_MAX];
+	size_t path_length;
+};
+
+/* It runs that file under that name, or under whatever name if none is left. Where the change time is not told, the
+ * number of names is that after the deletion. */
+static bool is_gone(const struct gone *g, const struct image *image)
+{
+	const struct ks_file_id *id = &g->rec->file;
+
+	if (!image || image->told_gone || !image_runs_file(image, id))
+		return false;
+	return id->nlink == 0 || (id->ctime_ns && id->nlink == 1) ||
+	       (image->path_length == g->path_length && memcmp(image_path(image), g->path, g->path_length) == 0);
+}
+
+/* Records of processes may have been read ahead of this one. */
+static void find_oldest(void *context, const struct process *p)
+{
+	const struct gone *g = context;
+	struct image *image = process_identity_at(p, g->rec->hdr.time_ns)->image;
+
+	if (is_gone(g, image) && (!image->oldest || p->start_ns < image->oldest->start_ns))
+		image->oldest = p;
+}
+
+static void tell_gone(void *context, const struct process *p)
+{
+	struct gone *g = context;
+	const struct identity *ran = process_identity_at(p, g->rec->hdr.time_ns);
+	struct image *image = ran->image;
+	struct ks_rec_PROCESS_TAMPERING rec = {
+		.hdr = { .size = sizeof(rec), .type = KS_PROCESS_TAMPERING, .time_ns = g->rec->hdr.time_ns,
+			 .who = { .start_ns = p->start_ns, .exec_id = ran->exec_id, .tgid = p->tgid,
+				  .tid = p->tgid, .uid = p->uid } },
+		.how = g->rec->how == KS_HOW_REPLACE ? KS_TAMPERED_ON_DISK : KS_TAMPERED_DELETED,
+	};
+
+	if (!image || image->oldest != p)
+		return;
+	image->oldest = NULL;
+	image->told_gone = true;
+	g->tell(g->context, &rec.hdr);
+}
+
+void enrich_file_gone(struct enrich *en, const struct ks_rec_FILE_DELETE_DETECTED *rec,
+		      void (*tell)(void *context, const struct ks_hdr *rec), void *context)
+{
+	static struct gone g;
+
+	if (!image_may_run(&rec->file))
+		return;
+	g.rec = rec;
+	g.tell = tell;
+	g.context = context;
+	g.path_length = text_from_bytes((const char *)rec + rec->TargetFilename.off, rec->TargetFilename.len, g.path,
+					sizeof(g.path), NULL);
+	process_each_at(en->processes, rec->hdr.time_ns, find_oldest, &g);
+	process_each_at(en->processes, rec->hdr.time_ns, tell_gone, &g);
 }
 
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],

@@ -102,6 +102,11 @@ bool enrich_content(struct enrich *en, const struct ks_hdr *rec, int file, struc
  * has the number alone. */
 bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struct ks_who *who);
 
+/* A file lost a name: hands in a PROCESS_TAMPERING record for each image that runs it, once in the life of the image. Of
+ * the processes that have it by fork it names the one that was there first. */
+void enrich_file_gone(struct enrich *en, const struct ks_rec_FILE_DELETE_DETECTED *rec,
+		      void (*tell)(void *context, const struct ks_hdr *rec), void *context);
+
 /* An event of our own (4, 16, 255): UtcTime and the given texts, one for each further field. */
 void enrich_own(struct enrich *en, unsigned id, uint64_t utc_ns, const char *const texts[],
 		struct arena *arena, struct event *ev);

@@ -436,6 +436,8 @@ static void fill_tampering_type(const struct filling *f, struct value *v)
 		return set_string(v, "Image is deleted");
 	case KS_TAMPERED_MEMORY:
 		return set_string(v, "Image is memory only");
+	case KS_TAMPERED_ON_DISK:
+		return set_string(v, "Image is replaced on disk");
 	default:
 		return set_string(v, "Image is replaced");
 	}

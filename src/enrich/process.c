@@ -85,12 +85,23 @@ struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t
 	return latest;
 }
 
-void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context)
+void process_each_at(const struct process_table *t, uint64_t when_ns, void (*see)(void *context, const struct process *p),
+		     void *context)
 {
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (const struct process *p = t->buckets[i]; p; p = p->next_in_bucket)
-			if (!p->ended)
+			if (!p->ended || p->ended_ns > when_ns)
 				see(context, p);
+}
+
+void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context)
+{
+	process_each_at(t, UINT64_MAX, see, context);
+}
+
+const struct identity *process_identity_at(const struct process *p, uint64_t when_ns)
+{
+	return p->now.since_ns > when_ns && !guid_is_zero(&p->before.guid) ? &p->before : &p->now;
 }
 
 uint64_t process_count(const struct process_table *t)
@@ -119,6 +130,34 @@ struct image *image_new(struct image_text path, struct image_text command, struc
 	return i;
 }
 
+/* How many images run a file of that place in the table, so that most deletions cost one look. */
+#define FILES_RUNNING 4096u
+static uint32_t files_running[FILES_RUNNING];
+
+static uint32_t *running_of(uint32_t dev, uint64_t ino)
+{
+	return &files_running[(ino * 2654435761u ^ dev) % FILES_RUNNING];
+}
+
+void image_set_file(struct image *i, const struct ks_file_id *id)
+{
+	if (!id->dev)
+		return;
+	i->file = (struct ks_file_key){ .ino = id->ino, .dev = id->dev };
+	i->generation = id->generation;
+	++*running_of(id->dev, id->ino);
+}
+
+bool image_may_run(const struct ks_file_id *id)
+{
+	return *running_of(id->dev, id->ino) > 0;
+}
+
+bool image_runs_file(const struct image *i, const struct ks_file_id *id)
+{
+	return i->file.dev && i->file.dev == id->dev && i->file.ino == id->ino && i->generation == id->generation;
+}
+
 struct image *image_ref(struct image *i)
 {
 	if (i)
@@ -130,6 +169,8 @@ void image_unref(struct image *i)
 {
 	if (!i || --i->refs > 0)
 		return;
+	if (i->file.dev)
+		--*running_of(i->file.dev, i->file.ino);
 	free(i->package);
 	free(i);
 }

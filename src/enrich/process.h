@@ -18,6 +18,10 @@ struct image {
 	uint32_t judged_by; /* number of the rules that `never` was made of; 0: none */
 	uint64_t never;     /* record types that these rules never keep of it: bits 1 << KS_* */
 	char *package;      /* owned; "none": it came with none; NULL: not known */
+	struct ks_file_key file; /* that runs; dev 0: not known */
+	uint32_t generation;     /* of its inode */
+	bool told_gone;          /* that the file lost its name */
+	const struct process *oldest; /* while those that run it are looked through */
 	bool elsewhere;     /* in another mount namespace than the first process */
 	uint32_t place_length;
 	char text[]; /* path, command line, then the part of Context that tells where it is; there may be none */
@@ -79,6 +83,11 @@ struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t 
 struct process *process_find_at(struct process_table *t, uint32_t tgid, uint64_t when_ns);
 /* Calls see for each that has not ended. */
 void process_each(const struct process_table *t, void (*see)(void *context, const struct process *p), void *context);
+/* The same for those that lived then: some may be known to have ended since. */
+void process_each_at(const struct process_table *t, uint64_t when_ns, void (*see)(void *context, const struct process *p),
+		     void *context);
+/* What it ran then. */
+const struct identity *process_identity_at(const struct process *p, uint64_t when_ns);
 uint64_t process_count(const struct process_table *t);
 
 /* A new image with these texts, one reference; NULL: no memory. A text of no bytes may be NULL. */
@@ -88,6 +97,11 @@ struct image_text {
 };
 struct image *image_new(struct image_text path, struct image_text command, struct image_text place);
 struct image *image_ref(struct image *i);
+/* This file is what it runs. */
+void image_set_file(struct image *i, const struct ks_file_id *id);
+/* May some image run this file? False: surely none does. */
+bool image_may_run(const struct ks_file_id *id);
+bool image_runs_file(const struct image *i, const struct ks_file_id *id);
 void image_unref(struct image *i);
 
 /* The child was forked by parent: it inherits the image and remembers the parent as it is now. */
