@@ -21,9 +21,13 @@ import re
 import sys
 import time
 
-CREATE, CONNECT, TERMINATE, ACCESS, FILE_CREATE, FILE_DELETE = 1, 3, 5, 10, 11, 26
-NAMES = {CREATE: 'ProcessCreate', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
-         ACCESS: 'ProcessAccess', FILE_CREATE: 'FileCreate', FILE_DELETE: 'FileDeleteDetected'}
+CREATE, CONNECT, TERMINATE, REMOTE, ACCESS, TAMPERING = 1, 3, 5, 8, 10, 25
+OF_TWO = (REMOTE, ACCESS)
+FILES = {2: 'TargetFilename', 11: 'TargetFilename', 15: 'TargetFilename', 17: 'PipeName', 18: 'PipeName',
+         26: 'TargetFilename'}  # where they name their object
+NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
+         REMOTE: 'CreateRemoteThread', ACCESS: 'ProcessAccess', TAMPERING: 'ProcessTampering', 11: 'FileCreate', 15: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
+         18: 'PipeEvent (connected)', 26: 'FileDeleteDetected'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -46,10 +50,14 @@ def ledger_bytes(text):
 def what_was_done(line, generator):
     """The object of an operation, in the form that what_was_seen() gives a record."""
     user = line['user']
-    if line['event'] in (FILE_CREATE, FILE_DELETE):
+    if line['event'] in FILES:
         return (generator, user, ledger_bytes(line['path']))
     if line['event'] == ACCESS:
         return (generator, user, line['target'], line['access'])
+    if line['event'] == REMOTE:
+        return (generator, user, line['target'])
+    if line['event'] == TAMPERING:
+        return (ledger_bytes(line['image']), user, line['type'])
     if line['event'] == TERMINATE:
         return (ledger_bytes(line['image']), user)
     if line['event'] == CONNECT:
@@ -120,9 +128,13 @@ def log_bytes(text):
 def what_was_seen(event, data):
     if event == ACCESS:
         return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'], data['GrantedAccess'])
+    if event == REMOTE:
+        return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'])
     image, user = log_bytes(data['Image']), data['User']
-    if event in (FILE_CREATE, FILE_DELETE):
-        return (image, user, log_bytes(data['TargetFilename']))
+    if event in FILES:
+        return (image, user, log_bytes(data[FILES[event]]))
+    if event == TAMPERING:
+        return (image, user, data['Type'])
     if event == TERMINATE:
         return (image, user)
     if event == CONNECT:
@@ -180,8 +192,9 @@ class Log:
             what = what_was_seen(system['EventID'], data)
             if not mounts_known:
                 what = by_the_mount_used(what, ledger.binds)
-            pid, guid = ('SourceProcessId', 'SourceProcessGUID') if system['EventID'] == ACCESS else \
-                        ('ProcessId', 'ProcessGuid')
+            two = system['EventID'] in OF_TWO
+            pid = 'SourceProcessId' if two else 'ProcessId'
+            guid = ('SourceProcessGUID' if system['EventID'] == ACCESS else 'SourceProcessGuid') if two else 'ProcessGuid'
             event = Event(system['EventID'], data[pid], what, clock.read(system['TimeCreated']), data[guid],
                           data.get('ParentProcessGuid'), system['EventRecordID'])
             if ledger.life(event.pid, event.time) is not None or touches(event, ledger.directory):

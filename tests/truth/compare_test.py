@@ -29,6 +29,9 @@ LEDGER = [
     {'begin': 'konseki truth ledger', 'image': GENERATOR, 'directory': ROOT, 'pid': MAIN, 'since': at(0)},
     operation(11, 'open', MAIN, 100, 101, path=ROOT + '/\xff\\x41\n'),
     operation(26, 'unlink', MAIN, 102, 103, path=ROOT + '/\xff\\x41\n'),
+    operation(2, 'times', MAIN, 104, 105, path=ROOT + '/x'),
+    operation(25, 'lost', MAIN, 108, 109, image=GENERATOR, type='Image is deleted'),
+    operation(17, 'fifo', MAIN, 106, 107, path=ROOT + '/x'),
     operation(1, 'fork', CHILD, 200, 203, parent=MAIN, image=ROOT + '/leaf', cwd=ROOT,
               argv=['leaf', '', 'x y']),
     operation(5, 'fork', CHILD, 200, 203, image=ROOT + '/leaf'),
@@ -83,8 +86,11 @@ LOG = [
     record(8, 5, 399, MAIN),
     record(9, 26, 390, MAIN, TargetFilename=ROOT + '/bind/x'),
     access(10),
+    record(11, 2, 104, MAIN, TargetFilename=ROOT + '/x'),
+    record(13, 25, 108, MAIN, Type='Image is deleted'),
+    record(12, 17, 106, MAIN, PipeName=ROOT + '/x'),
 ]
-TALLY = {1: [2, 0, 2, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 10: [1, 0, 1, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
+TALLY = {1: [2, 0, 2, 0], 2: [1, 0, 1, 0], 8: [0, 0, 0, 0], 25: [1, 0, 1, 0], 15: [0, 0, 0, 0], 17: [1, 0, 1, 0], 18: [0, 0, 0, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 10: [1, 0, 1, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
 
 
 def set_data(index, **values):
@@ -135,6 +141,9 @@ CASES = [
     ('a missing deletion', drop(2), '2 times FileDeleteDetected: each'),
     ('a missing look into another process', drop(9), '1 times ProcessAccess: each'),
     ('a look into the wrong process', set_data(9, TargetProcessId=77), '1 times ProcessAccess: each'),
+    ('missing times', drop(10), '1 times FileCreateTime: each'),
+    ('another kind of tampering', set_data(11, Type='Image is replaced'), '1 times ProcessTampering: each'),
+    ('another pipe', set_data(12, PipeName=ROOT + '/y'), '1 times PipeEvent (created): each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),

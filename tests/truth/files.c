@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on files. What the ledger says of them: a regular file made, put under a name or overwritten
- * by O_TRUNC is a FileCreate of its final path; one that loses a name is a FileDelete of that path. Other
- * kinds of files, failures and calls that change nothing are neither. */
+ * by O_TRUNC is a FileCreate of its final path; one that loses a name is a FileDelete of that path. Times set by hand,
+ * attributes, and FIFOs made and opened have events of their own. Other kinds of files, failures and calls that change
+ * nothing are none. */
 #include "truth.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* A name, in the three ways it is needed. */
@@ -363,6 +365,59 @@ static bool act_only_open(struct actor *a, const char *name)
 	return true;
 }
 
+/* --- Times and attributes. --- */
+
+/* Which of several names that are in use was meant, tracepoints do not tell. */
+static bool has_one_name(const struct place *p)
+{
+	struct stat s;
+
+	MUST(fstatat(p->directory, p->name, &s, AT_SYMLINK_NOFOLLOW));
+	return s.st_nlink == 1;
+}
+
+static bool act_times(struct actor *a, const char *name)
+{
+	static const struct timespec now_times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } };
+	struct timespec times[2] = { { .tv_sec = (time_t)choose(a, 2000000000) }, { .tv_nsec = UTIME_OMIT } };
+	struct slot *s = old_slot(a);
+	uint64_t since = now();
+	struct place p;
+
+	if (!s)
+		return false;
+	p = place_of(a, s);
+	if (!has_one_name(&p))
+		return false;
+	MUST(utimensat(p.directory, p.name, now_times, 0)); /* is none */
+	times[1] = times[choose(a, 2)];
+	MUST(choose(a, 2) ? utimensat(p.directory, p.name, times, 0) : utimensat(AT_FDCWD, p.path, times, 0));
+	ledger_file(a, EVENT_FILE_TIME, name, p.report, since);
+	return true;
+}
+
+#define ATTRIBUTE "user.truth"
+
+static bool act_attribute(struct actor *a, const char *name)
+{
+	char report[PATH_MAX + sizeof(ATTRIBUTE)];
+	struct slot *s = old_slot(a);
+	uint64_t since = now();
+	struct place p;
+
+	if (!s)
+		return false;
+	p = place_of(a, s);
+	if (!has_one_name(&p))
+		return false;
+	if (setxattr(p.path, ATTRIBUTE, name, strlen(name), 0) < 0 && errno == EOPNOTSUPP) /* tmpfs before 6.6 */
+		return false;
+	snprintf(report, sizeof(report), "%s:" ATTRIBUTE, p.report);
+	ledger_file(a, EVENT_FILE_STREAM, name, report, since);
+	MUST(removexattr(p.path, ATTRIBUTE)); /* is none */
+	return true;
+}
+
 /* --- Names given. --- */
 
 static int link_somehow(struct actor *a, const struct place *old, const struct place *new, const char **how)
@@ -636,9 +691,13 @@ static bool act_other_kinds(struct actor *a, const char *name)
 {
 	const struct slot *s = &a->slots[choose(a, SLOTS)];
 	struct place p = place_beside(a, s, "other"), q = place_beside(a, s, "another");
+	uint64_t since = now();
 
-	(void)name;
 	MUST(mkfifo(p.path, 0600));
+	ledger_file(a, EVENT_PIPE_CREATE, name, p.report, since);
+	since = now();
+	MUST(close((int)MUST(open(p.path, O_RDWR | O_CLOEXEC))));
+	ledger_file(a, EVENT_PIPE_CONNECT, name, p.report, since);
 	MUST(rename(p.path, q.path));
 	MUST(unlink(q.path));
 	MUST(symlink("/nowhere", p.path));
@@ -706,6 +765,8 @@ const struct operation file_operations[] = {
 	{ "unlink while open", 30, act_delete_open },
 	{ "churn", 4, act_churn },
 	{ "tree", 6, act_tree },
+	{ "times set by hand", 15, act_times },
+	{ "an attribute set", 15, act_attribute },
 	{ "other kinds of files", 15, act_other_kinds },
 	{ "failures", 15, act_failures },
 	{ "O_TMPFILE without a name", 10, act_tmpfile_only },

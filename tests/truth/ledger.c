@@ -200,3 +200,23 @@ void ledger_access(const struct actor *a, pid_t target, const char *access, cons
 	put_text(&l, "access", access);
 	write_line(&l);
 }
+
+void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_REMOTE_CODE, how, a->worker, a->pid, since, now());
+	put_number(&l, "target", (uint64_t)target);
+	write_line(&l);
+}
+
+void ledger_tampering(const struct worker *w, pid_t pid, const char *whose, const char *type, const char *how,
+		      uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_TAMPERING, how, w, pid, since, now());
+	put_text(&l, "image", whose);
+	put_text(&l, "type", type);
+	write_line(&l);
+}

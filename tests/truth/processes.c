@@ -10,7 +10,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -306,6 +308,104 @@ static bool act_killed(struct actor *a, const char *name)
 	return true;
 }
 
+/* --- Processes that are not what their file is. --- */
+
+static void read_program(const char *path, char *content, size_t size, size_t *n)
+{
+	int fd = (int)MUST(open(path, O_RDONLY | O_CLOEXEC));
+
+	*n = 0;
+	for (long got; (got = MUST(read(fd, content + *n, size - *n))) > 0;)
+		*n += (size_t)got;
+	MUST(close(fd));
+}
+
+#define PROGRAM_MAX (4u << 20)
+
+static bool act_memory_only(struct actor *a, const char *name)
+{
+	char *content = malloc(PROGRAM_MAX);
+	uint64_t since = now();
+	pid_t pid, initial;
+	struct program p;
+	size_t n;
+	int fd;
+
+	choose_program(a, &p);
+	if (!content)
+		NEVER("no memory");
+	read_program(p.path, content, PROGRAM_MAX, &n);
+	fd = (int)MUST(memfd_create("leaf", MFD_CLOEXEC));
+	if (MUST(write(fd, content, n)) != (long)n)
+		NEVER("a program was written in part");
+	free(content);
+	pid = (pid_t)MUST(fork());
+	if (pid == 0) {
+		execveat(fd, "", arguments(&p), environ, AT_EMPTY_PATH);
+		_exit(100);
+	}
+	MUST(close(fd));
+	initial = initial_pid(a->worker, pid);
+	strcpy(p.image, "memfd:leaf (deleted)");
+	finish(a, &p, pid, name, since);
+	ledger_tampering(a->worker, initial, p.image, "Image is memory only", name, since);
+	return true;
+}
+
+/* A program of its own. Who forks meanwhile has the file open for writing until he executes something. */
+static pid_t run_copy(struct actor *a, struct program *p, const char *copy, int running)
+{
+	char *content = malloc(PROGRAM_MAX);
+	pid_t pid;
+	size_t n;
+
+	if (!content)
+		NEVER("no memory");
+	program_at(a, p, "leaf");
+	read_program(p->path, content, PROGRAM_MAX, &n);
+	make_file_with(a, &a->worker->home, copy, content, n, 0700);
+	free(content);
+	program_at(a, p, copy);
+	p->status = SIGKILL;
+	snprintf(p->number, sizeof(p->number), "%d", running);
+	add_argument(p, p->path);
+	add_argument(p, "pause");
+	add_argument(p, p->number);
+	pid = (pid_t)MUST(fork());
+	if (pid == 0) {
+		fcntl(running, F_SETFD, 0);
+		while (execve(p->path, arguments(p), environ) < 0 && errno == ETXTBSY)
+			usleep(1000);
+		_exit(100);
+	}
+	return pid;
+}
+
+static bool act_loses_file(struct actor *a, const char *name)
+{
+	uint64_t since = now(), deleted;
+	struct program p;
+	pid_t pid, initial;
+	char copy[64], byte;
+	int running[2];
+
+	snprintf(copy, sizeof(copy), "lost %d %llu", (int)gettid(), (unsigned long long)a->serial++);
+	MUST(pipe2(running, O_CLOEXEC));
+	pid = run_copy(a, &p, copy, running[1]);
+	MUST(close(running[1]));
+	if (MUST(read(running[0], &byte, 1)) != 1)
+		NEVER("leaf did not run");
+	MUST(close(running[0]));
+	initial = initial_pid(a->worker, pid);
+	deleted = now();
+	MUST(unlink(p.path));
+	ledger_file(a, EVENT_FILE_DELETE, name, p.image, deleted);
+	ledger_tampering(a->worker, initial, p.image, "Image is deleted", name, deleted);
+	MUST(kill(pid, SIGKILL));
+	finish(a, &p, pid, name, since);
+	return true;
+}
+
 /* An exec that fails is no event; the process goes on and ends. */
 static bool act_failed_exec(struct actor *a, const char *name)
 {
@@ -428,6 +528,38 @@ static void *do_nothing(void *unused)
 	return unused;
 }
 
+/* The child's code, written by its memory's file: it is the same as before, but that is nobody's business. */
+static bool act_write_code(struct actor *a, const char *name)
+{
+	off_t at = (off_t)(uintptr_t)do_nothing;
+	uint64_t since = now(), written;
+	pid_t pid, initial;
+	char path[32], byte;
+	int fd;
+
+	if (a->worker->unprivileged)
+		return false;
+	pid = (pid_t)MUST(fork());
+	if (pid == 0)
+		for (;;)
+			pause();
+	initial = initial_pid(a->worker, pid);
+	snprintf(path, sizeof(path), "%d/mem", initial);
+	fd = (int)MUST(openat(proc_directory(), path, O_RDWR | O_CLOEXEC));
+	ledger_access(a, initial, "0x30", name, since);
+	written = now();
+	if (MUST(pread(fd, &byte, 1, at)) != 1 || MUST(pwrite(fd, &byte, 1, at)) != 1)
+		NEVER("code was not written");
+	ledger_remote_code(a, initial, name, written);
+	ledger_tampering(a->worker, initial, own_image(), "Image is replaced", name, written);
+	MUST(close(fd));
+	MUST(kill(pid, SIGKILL));
+	if (wait_status(pid) != SIGKILL)
+		NEVER("a process that was written to did not end as it should");
+	ledger_exit(a->worker, initial, own_image(), name, since);
+	return true;
+}
+
 /* Threads come and go: no event. */
 static bool act_threads(struct actor *a, const char *name)
 {
@@ -458,6 +590,9 @@ const struct operation process_operations[] = {
 	{ "a child with files", 15, act_child_with_files },
 	{ "an orphan", 6, act_orphan },
 	{ "another's memory", 8, act_read_memory },
+	{ "another's code", 4, act_write_code },
+	{ "a program in memory", 4, act_memory_only },
+	{ "a program that loses its file", 3, act_loses_file },
 	{ "threads", 5, act_threads },
 };
 const size_t process_operation_count = ARRAY_SIZE(process_operations);

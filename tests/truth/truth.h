@@ -106,13 +106,22 @@ struct ends { /* of a connection, the initiating one first; addresses as text */
 void ledger_connection(const struct actor *a, const struct ends *e, bool initiated, const char *how,
 		       uint64_t since);
 void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since);
+void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since);
+void ledger_tampering(const struct worker *w, pid_t pid, const char *image, const char *type, const char *how,
+		      uint64_t since);
 const char *own_image(void);
 
 #define EVENT_PROCESS_CREATE     1
+#define EVENT_FILE_TIME          2
 #define EVENT_NETWORK_CONNECT    3
 #define EVENT_PROCESS_TERMINATE  5
+#define EVENT_REMOTE_CODE        8
 #define EVENT_PROCESS_ACCESS    10
 #define EVENT_FILE_CREATE       11
+#define EVENT_FILE_STREAM       15
+#define EVENT_PIPE_CREATE       17
+#define EVENT_PIPE_CONNECT      18
+#define EVENT_TAMPERING         25
 #define EVENT_FILE_DELETE       26
 
 /* files.c */
