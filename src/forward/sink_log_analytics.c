@@ -263,6 +263,10 @@ static int check(const struct forward_target *t, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (t->auth[0] && strcmp(t->auth, "identity") != 0)
+		return err_set(e, EBADMSG, "auth: the service knows identities only");
+	if (t->secret[0])
+		return err_set(e, EBADMSG, "log-analytics takes no secret: the machine's identity is what it is known by");
 	if (!stream || !stream[strlen("/streams/")] || strchr(t->to, '?'))
 		return err_set(e, EBADMSG, "the address ends with /dataCollectionRules/RULE/streams/STREAM");
 	return azure_token_check(t, e);

@@ -43,7 +43,7 @@ def sent(answer, count):
 
 
 def every_event_is_a_row_with_its_key():
-    with Service() as s:
+    with Service(auth='identity') as s:
         sent(s.driver.batch(1, 3, event=11), 3)
         assert s.keys() == [f'{HOST}/1/{record}' for record in (1, 2, 3)]
         row = s.api.rows[1]
@@ -175,7 +175,7 @@ def what_makes_no_sense_is_refused_before_anything_is_sent():
     for to, options, words in (
             (url.replace('https', 'http'), {}, 'https:'), ('https://x.ingest.monitor.azure.com', {}, 'the address ends with'),
             (url + '?api-version=1', {}, 'the address ends with'), (url.replace('Custom-K', ''), {}, 'the address ends with'),
-            (url, {'identity': 'x y'}, 'client id'), (url, {'mode': 'append'}, 'not for log-analytics')):
+            (url, {'identity': 'x y'}, 'client id'), (url, {'auth': 'key'}, 'identities only'), (url, {'secret': 'x'}, 'no secret'), (url, {'mode': 'append'}, 'not for log-analytics')):
         why = refusal('log-analytics', to, **options)
         assert words in why, (to, options, why)
 
