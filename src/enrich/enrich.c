@@ -520,11 +520,7 @@ static void find_actor(struct filling *f)
 		find_introduced(f->en, &((const struct ks_rec_REMOTE_THREAD *)f->rec)->target);
 	p = find_introduced(f->en, who);
 	f->process = p;
-	f->identity = NULL;
-	if (p && p->now.exec_id == who->exec_id)
-		f->identity = &p->now;
-	else if (p && p->before.exec_id == who->exec_id && !guid_is_zero(&p->before.guid))
-		f->identity = &p->before;
+	f->identity = p ? process_identity(p, who->exec_id) : NULL;
 	if (p)
 		p->uid = who->uid;
 	if (!f->identity)
@@ -590,9 +586,7 @@ bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struc
 		return false;
 	/* A file that was last changed before the process executed what it runs now, was written by what it ran
 	 * before. (Times of files lag behind by up to a tick.) */
-	i = &p->now;
-	if (changed_ns + TICK_NS < i->since_ns && !guid_is_zero(&p->before.guid))
-		i = &p->before;
+	i = process_identity_at(p, changed_ns + TICK_NS);
 	who->start_ns = p->start_ns;
 	who->exec_id = i->exec_id;
 	who->uid = p->uid;

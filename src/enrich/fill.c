@@ -399,11 +399,9 @@ static void fill_target_image(const struct filling *f, struct value *v)
 {
 	const struct ks_who *who = target_of(f);
 	const struct process *p = process_find(f->en->processes, who->tgid, who->start_ns);
+	const struct identity *i = p ? process_identity(p, who->exec_id) : NULL;
 
-	if (p && p->now.exec_id == who->exec_id)
-		set_image(p->now.image, v);
-	else
-		set_image(p && p->before.exec_id == who->exec_id ? p->before.image : NULL, v);
+	set_image(i ? i->image : NULL, v);
 }
 
 static void fill_target_user(const struct filling *f, struct value *v)

@@ -22,10 +22,21 @@ int process_table_new(struct process_table **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static void formers_free(struct former *former)
+{
+	while (former) {
+		struct former *next = former->next;
+
+		image_unref(former->identity.image);
+		free(former);
+		former = next;
+	}
+}
+
 static void process_free(struct process *p)
 {
 	image_unref(p->now.image);
-	image_unref(p->before.image);
+	formers_free(p->before);
 	image_unref(p->parent_image);
 	free(p);
 }
@@ -101,7 +112,11 @@ void process_each(const struct process_table *t, void (*see)(void *context, cons
 
 const struct identity *process_identity_at(const struct process *p, uint64_t when_ns)
 {
-	return p->now.since_ns > when_ns && !guid_is_zero(&p->before.guid) ? &p->before : &p->now;
+	const struct identity *i = &p->now;
+
+	for (const struct former *f = p->before; f && i->since_ns > when_ns && !guid_is_zero(&f->identity.guid); f = f->next)
+		i = &f->identity;
+	return i;
 }
 
 uint64_t process_count(const struct process_table *t)
@@ -189,9 +204,31 @@ void process_forked(struct process *child, const struct process *parent)
 
 void process_executed_take(struct process *p, struct identity identity)
 {
-	image_unref(p->before.image);
-	p->before = p->now;
+	struct former *former = calloc(1, sizeof(*former)), *last = former;
+
+	if (former) {
+		*former = (struct former){ p->now, p->before };
+		p->before = former;
+		for (unsigned i = 1; last && i < IMAGES_BEFORE; i++)
+			last = last->next;
+		if (last) {
+			formers_free(last->next);
+			last->next = NULL;
+		}
+	} else {
+		image_unref(p->now.image);
+	}
 	p->now = identity;
+}
+
+const struct identity *process_identity(const struct process *p, uint64_t exec_id)
+{
+	if (p->now.exec_id == exec_id)
+		return &p->now;
+	for (const struct former *f = p->before; f; f = f->next)
+		if (f->identity.exec_id == exec_id && !guid_is_zero(&f->identity.guid))
+			return &f->identity;
+	return NULL;
 }
 
 static void forget_oldest(struct process_table *t)

@@ -52,12 +52,20 @@ struct identity {
 	bool login_known;
 };
 
+/* What a process was before, for records read late. A start script may execute half a dozen programs in a row, each in the
+ * place of the one before. */
+#define IMAGES_BEFORE 8
+struct former {
+	struct identity identity;
+	struct former *next;
+};
+
 struct process {
 	uint32_t tgid;
 	uint32_t uid; /* effective, as last seen */
 	uint64_t start_ns;
 	struct identity now;
-	struct identity before; /* the image before the latest exec: for records read late; guid zero: none */
+	struct former *before; /* the images before the latest execs, newest first, at most IMAGES_BEFORE */
 	/* The process that forked this one, as it was then. */
 	struct guid parent_guid;
 	uint32_t parent_tgid;
@@ -76,6 +84,8 @@ int process_table_new(struct process_table **ret); /* 0 or -ENOMEM */
 void process_table_free(struct process_table *t);
 DEFINE_DROP(process_table)
 
+/* The image that the process ran by this exec; NULL: not known (any more). */
+const struct identity *process_identity(const struct process *p, uint64_t exec_id);
 struct process *process_find(struct process_table *t, uint32_t tgid, uint64_t start_ns);
 /* Finds or makes it. NULL: no memory. */
 struct process *process_ensure(struct process_table *t, uint32_t tgid, uint64_t start_ns);

@@ -281,6 +281,16 @@ static void an_event_read_before_its_exec_still_has_its_image(void **state)
 	assert_true(enrich_record(en, &late->hdr, &arena, &ev));
 	assert_string_equal(field(&ev, "Image"), "/bin/cc");
 	assert_string_equal(field(&ev, "TargetFilename"), "-");
+	for (unsigned i = 2; i < 9; i++) { /* it is the eighth before the last now */
+		ld->hdr.who.exec_id++;
+		assert_true(enrich_record(en, &ld->hdr, &arena, &ev));
+	}
+	assert_true(enrich_record(en, &late->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/cc");
+	ld->hdr.who.exec_id++;
+	assert_true(enrich_record(en, &ld->hdr, &arena, &ev));
+	assert_true(enrich_record(en, &late->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "-");
 }
 
 static void whom_a_process_reached_for_has_a_name_too(void **state)
