@@ -32,6 +32,7 @@ struct forwarder {
 	struct logfile *log;       /* owned */
 	struct follower *follower; /* owned */
 	uint64_t seen;             /* last id in the batch, or passed by */
+	uint64_t doubtful_until;   /* up to this id records were on their way when the one before us ended */
 	uint64_t begun_ms;         /* when the batch got its first record */
 	bool urgent;               /* it should go at once */
 	uint8_t record[32];        /* digest of record `seen` */
@@ -267,8 +268,13 @@ static void digest_record(const struct logfile *l, const struct evtx_record *rec
 static int close_gap(struct forwarder *f, uint64_t id, struct err *e)
 {
 	int r = builder_is_empty(f->builder) ? 0 : send_batch(f, e);
+	uint64_t first = f->seen + 1, doubtful = id - 1 < f->doubtful_until ? id - 1 : f->doubtful_until;
 
-	return r < 0 ? r : send_gap(f, f->seen + 1, id - 1, "overwritten or unreadable", e);
+	if (r == 0 && first <= doubtful) {
+		r = send_gap(f, first, doubtful, "overwritten; they were on their way, and may have arrived", e);
+		first = doubtful + 1;
+	}
+	return r < 0 || first == id ? r : send_gap(f, first, id - 1, "overwritten or unreadable", e);
 }
 
 static int take(struct forwarder *f, struct evtx_record *rec, struct err *e)
@@ -448,9 +454,13 @@ static int send_pending(struct forwarder *f, struct err *e)
 {
 	struct pending p = f->d.mark.pending;
 	struct batch b;
+	int r;
 
-	if (!p.last_id || p.first_id != f->d.mark.confirmed + 1 || rebuild(f, p.first_id, p.last_id, &b, e) < 0 ||
-	    memcmp(b.sha256, p.sha256, sizeof(p.sha256)) != 0) {
+	if (!p.last_id || p.first_id != f->d.mark.confirmed + 1)
+		return 0;
+	r = rebuild(f, p.first_id, p.last_id, &b, e);
+	if (r < 0 || memcmp(b.sha256, p.sha256, sizeof(p.sha256)) != 0) {
+		f->doubtful_until = p.last_id;
 		builder_begin(f->builder);
 		return 0;
 	}

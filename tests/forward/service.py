@@ -115,13 +115,16 @@ class Copy:
     """What a sink holds: lines of JSON, put together by key."""
 
     def __init__(self):
-        self.records, self.gaps, self.lines = {}, [], 0
+        self.records, self.gaps, self.doubtful, self.lines = {}, [], set(), 0
 
     def add(self, line):
         row = json.loads(line)
         origin = row['Origin']
         if 'Gap' in origin:
-            self.gaps.append((origin['Log'], origin['Gap']['First'], origin['Gap']['Last']))
+            gap = origin['Gap']
+            self.gaps.append((origin['Log'], gap['First'], gap['Last']))
+            if 'may have arrived' in gap['Reason']:
+                self.doubtful |= set(range(gap['First'], gap['Last'] + 1))
         elif not {'Heartbeat', 'Test', 'Notice'} & set(origin):
             self.lines += 1
             key = origin['Host'], origin['Log'], row['System']['EventRecordID']
@@ -338,7 +341,8 @@ def chaos(folder, events, seed, **more):
         newest = max(copy.ids())
         logs = {key[1] for key in copy.records}
         assert len(logs) == 1 and None not in [g[2] for g in copy.gaps], (logs, copy.gaps)
-        assert not copy.ids() & copy.missing(), 'sent and missing'
+        # What was on its way when the forwarder died, and was overwritten before another one came, may be there.
+        assert not copy.ids() & (copy.missing() - copy.doubtful), sorted(copy.ids() & copy.missing())[:9]
         assert copy.ids() | copy.missing() == set(range(1, newest + 1))
         log = in_log()
         assert set(log) <= copy.ids() | copy.missing()

@@ -376,6 +376,30 @@ static void a_batch_of_unknown_fate_is_sent_again_as_it_was(void **state)
 	assert_string_not_equal(fake.taken[1].nonce, before.nonce);
 }
 
+static void a_batch_of_unknown_fate_that_is_gone_may_have_arrived(void **state)
+{
+	struct log *l;
+
+	(void)state;
+	write_log(50);
+	fake.fails = 1;
+	fake.doubtful = true;
+	fake.stops_after = 1;
+	run();
+	l = open_log_at(path, 4, 0, 0);
+	append_to(l, 3000);
+	close_log(l);
+	fake.stops_after = 0;
+	run();
+	assert_int_equal(fake.taken[0].kind, BATCH_GAP);
+	assert_int_equal(fake.taken[0].first_id, 1);
+	assert_int_equal(fake.taken[0].last_id, 50);
+	assert_says(&fake.taken[0], "may have arrived");
+	assert_int_equal(fake.taken[1].kind, BATCH_GAP);
+	assert_int_equal(fake.taken[1].first_id, 51);
+	assert_int_equal(assert_items(fake.taken[1].last_id + 1), 3051);
+}
+
 static void what_is_confirmed_in_part_is_not_repeated(void **state)
 {
 	(void)state;
@@ -595,6 +619,7 @@ int main(void)
 		TEST(each_record_is_sent_once_and_only_new_ones_later),
 		TEST(what_was_overwritten_is_declared_before_what_follows),
 		TEST(a_batch_of_unknown_fate_is_sent_again_as_it_was),
+		TEST(a_batch_of_unknown_fate_that_is_gone_may_have_arrived),
 		TEST(what_is_confirmed_in_part_is_not_repeated),
 		TEST(one_record_that_is_refused_costs_only_itself),
 		TEST(a_log_that_begins_anew_has_other_keys),
