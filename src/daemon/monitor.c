@@ -235,6 +235,22 @@ static void declare_erasable(struct monitor *m)
 	}
 }
 
+/* Nobody can guess the names: whoever takes one has read our memory, or holds our credentials and much luck. */
+static void declare_taken(struct monitor *m)
+{
+	for (unsigned i = 0; m->start->options->forwarded && i < FORWARD_TARGETS_MAX; i++) {
+		struct forwarded *f = &m->start->options->forwarded[i];
+		char text[160];
+
+		if (f->taken == f->taken_told || m->orders < 0 || m->stopping)
+			continue;
+		snprintf(text, sizeof(text), "%llu names of copies at '%.31s' were taken by somebody else; other names were used",
+			 (unsigned long long)(f->taken - f->taken_told), f->name);
+		f->taken_told = f->taken;
+		note(m, text);
+	}
+}
+
 static void pulse(struct monitor *m)
 {
 	struct body_pulse body = { (uint32_t)engine_silent_ms(m) };
@@ -247,6 +263,7 @@ static void pulse(struct monitor *m)
 	control_tick(m);
 	declare_untold(m);
 	declare_erasable(m);
+	declare_taken(m);
 	log_files_tick(m);
 }
 

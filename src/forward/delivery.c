@@ -136,9 +136,11 @@ enum outcome delivery_try(struct delivery *d, struct batch *b, struct builder *b
 			return SINK_SENT;
 		}
 		delivery_show_text(d, a->text);
+		drop_confirmed(d, b, builder, a->confirmed);
 		if (a->outcome == SINK_TOO_LARGE || a->outcome == SINK_REFUSED)
 			return a->outcome;
 		if (a->outcome == SINK_TAKEN) {
+			d->s->shown->taken += !a->doubtful;
 			delivery_new_nonce(d);
 			memcpy(b->nonce, d->nonce, NONCE_SIZE);
 			memcpy(d->mark.pending.nonce, d->nonce, NONCE_SIZE);
@@ -146,7 +148,6 @@ enum outcome delivery_try(struct delivery *d, struct batch *b, struct builder *b
 			delivery_keep(d, &e);
 		} else {
 			b->doubtful = b->doubtful || a->doubtful;
-			drop_confirmed(d, b, builder, a->confirmed);
 		}
 		d->failures++;
 		d->s->shown->retries = d->failures;

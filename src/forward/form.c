@@ -18,7 +18,7 @@
 #define ZSTD_WINDOW_LOG 19 /* half a MiB: memory */
 
 #define EVTX_RAW_MAX  (2u << 20)
-#define ITEMS_RAW_MAX (1u << 20)
+#define ITEMS_RAW_MAX (3u << 20)
 #define GROWTH        65536u
 
 #define JSON_TEXT_MAX  260u                    /* bytes of a text that is put into a member, */

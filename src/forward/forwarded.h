@@ -15,6 +15,7 @@ struct forwarded {
 	uint64_t gaps, missing; /* gap records sent, records named in them */
 	uint64_t retries;       /* in vain since the latest success */
 	uint64_t erasable;      /* 1: the store lets us change or delete what we sent; 2: the log says so */
+	uint64_t taken, taken_told; /* names that were somebody else's before we used them; of those the log says so */
 	char name[FORWARD_NAME_MAX + 1], sink[32];
 	char text[200];         /* the latest error, in words; "" when all is well */
 };

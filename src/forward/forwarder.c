@@ -184,13 +184,13 @@ static uint8_t *seals_with(struct forwarder *f, struct batch *b)
 static int send_events(struct forwarder *f, struct batch *b, const uint8_t *record, struct err *e)
 {
 	OWNED_HEAP uint8_t *seals = seals_with(f, b);
-	const uint64_t first = b->first_id, last = b->last_id;
+	const uint64_t last = b->last_id;
 	const bool whole_chunk = f->form == FORM_EVTX && b->raw_size <= EVTX_FILE_HEADER_SIZE + EVTX_CHUNK_SIZE;
 	struct answer a;
 	char why[260];
 
 	if (f->d.row->named) {
-		f->d.mark.pending = (struct pending){ .first_id = first, .last_id = last };
+		f->d.mark.pending = (struct pending){ .first_id = b->first_id, .last_id = last };
 		memcpy(f->d.mark.pending.nonce, b->doubtful ? b->nonce : f->d.nonce, NONCE_SIZE);
 		memcpy(f->d.mark.pending.sha256, b->sha256, sizeof(b->sha256));
 		if (delivery_keep(&f->d, e) < 0)
@@ -203,10 +203,10 @@ static int send_events(struct forwarder *f, struct batch *b, const uint8_t *reco
 	case SINK_RETRY:
 		return err_set(e, ECANCELED, "%s", a.text);
 	default:
-		if (first < last && !whole_chunk)
-			return split(f, first, last, e);
+		if (b->first_id < last && !whole_chunk)
+			return split(f, b->first_id, last, e);
 		snprintf(why, sizeof(why), "refused (%s)", a.text);
-		return send_gap(f, first, last, why, e);
+		return send_gap(f, b->first_id, last, why, e);
 	}
 }
 
