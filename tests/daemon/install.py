@@ -59,7 +59,7 @@ def removed():
     left = [path for path in LEFT_BY_AN_INSTALLATION if os.path.exists(path)]
     shutil.rmtree('/var/log/konseki', ignore_errors=True)
     assert done.returncode == 0 and not left, f'{left} {done.stdout}{done.stderr}'
-    assert not account('konseki') and not account('konseki-help')
+    assert not any(map(account, ('konseki', 'konseki-help', 'konseki-fwd')))
 
 
 def installed(*words):
@@ -109,7 +109,7 @@ def it_installs_runs_and_goes_again(folder):
     adm = must('getent', 'group', 'adm').stdout.split(':')[2]
     assert mode('/var/log/konseki') == f'0 {adm} 750' and mode(log().path) == f'0 {adm} 640'
     assert mode(INSTALLED) == '0 0 755'
-    assert account('konseki') and account('konseki-help')
+    assert account('konseki') and account('konseki-help') and account('konseki-fwd')
     with open(f'/proc/{now["engine"]}/status', encoding='ascii') as f:
         uids = re.search(r'^Uid:\s*(.*)$', f.read(), re.M).group(1).split()
     assert uids == [must('id', '-u', 'konseki').stdout.strip()] * 4, uids
@@ -121,7 +121,7 @@ def it_installs_runs_and_goes_again(folder):
         assert line in done.stdout, done.stdout
     assert not status()['running']
     assert not any(os.path.exists(path) for path in LEFT_BY_AN_INSTALLATION)
-    assert not account('konseki') and not account('konseki-help')
+    assert not any(map(account, ('konseki', 'konseki-help', 'konseki-fwd')))
     assert log().states() == ['Started', 'Stopped'] and log().is_clean()
     assert run(KONSEKI, '-u').returncode == 87
 
