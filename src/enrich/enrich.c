@@ -417,12 +417,18 @@ static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
 		parent->now.exec_id = who->exec_id;
 	}
 	child->uid = rec->child_uid;
-	if (guid_is_zero(&child->now.guid)) { /* else its exec was read first */
+	if (guid_is_zero(&child->now.guid)) {
 		child->now.guid = guid_of(en, &child_who);
 		child->now.exec_id = rec->child_exec_id;
 		child->now.login_uid = rec->child_login_uid;
 		child->now.session_id = rec->child_session_id;
 		child->now.login_known = true;
+	} else if (!process_identity(child, rec->child_exec_id)) {
+		/* A snapshot had it already, as what it executed since. */
+		process_was_take(child, (struct identity){ guid_of(en, &child_who), rec->child_exec_id,
+							   image_ref(process_identity_at(parent, rec->hdr.time_ns)->image),
+							   rec->hdr.time_ns, rec->child_login_uid, rec->child_session_id,
+							   true });
 	}
 	process_forked(child, parent);
 	tell_image(en, child);
@@ -619,9 +625,12 @@ static bool is_gone(const struct gone *g, const struct image *image)
 static void find_oldest(void *context, const struct process *p)
 {
 	const struct gone *g = context;
-	struct image *image = process_identity_at(p, g->rec->hdr.time_ns)->image;
+	const struct identity *ran = process_identity_at(p, g->rec->hdr.time_ns);
+	struct image *image = ran->image;
 
-	if (is_gone(g, image) && (!image->oldest || p->start_ns < image->oldest->start_ns))
+	/* What was executed afterwards had no name from the start. */
+	if (ran->since_ns <= g->rec->hdr.time_ns && is_gone(g, image) &&
+	    (!image->oldest || p->start_ns < image->oldest->start_ns))
 		image->oldest = p;
 }
 

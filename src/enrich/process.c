@@ -204,7 +204,8 @@ void process_forked(struct process *child, const struct process *parent)
 
 void process_executed_take(struct process *p, struct identity identity)
 {
-	struct former *former = calloc(1, sizeof(*former)), *last = former;
+	bool known = !guid_is_zero(&p->now.guid);
+	struct former *former = known ? calloc(1, sizeof(*former)) : NULL, *last = former;
 
 	if (former) {
 		*former = (struct former){ p->now, p->before };
@@ -219,6 +220,21 @@ void process_executed_take(struct process *p, struct identity identity)
 		image_unref(p->now.image);
 	}
 	p->now = identity;
+}
+
+void process_was_take(struct process *p, struct identity identity)
+{
+	struct former **last = &p->before, *former = calloc(1, sizeof(*former));
+
+	for (unsigned i = 0; *last && i < IMAGES_BEFORE; i++)
+		last = &(*last)->next;
+	if (!former || *last) {
+		image_unref(identity.image);
+		free(former);
+		return;
+	}
+	former->identity = identity;
+	*last = former;
 }
 
 const struct identity *process_identity(const struct process *p, uint64_t exec_id)

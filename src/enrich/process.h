@@ -118,6 +118,8 @@ void image_unref(struct image *i);
 void process_forked(struct process *child, const struct process *parent);
 /* The process runs another image now (takes the reference). */
 void process_executed_take(struct process *p, struct identity identity);
+/* What it ran before all that is known of it (takes the reference): a fork that is read after an exec. */
+void process_was_take(struct process *p, struct identity identity);
 /* It ended. It is remembered a while, since records of it may still be on their way. */
 void process_ended(struct process_table *t, struct process *p, uint64_t when_ns);
 /* Forgets those that ended before this time. */

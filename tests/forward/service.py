@@ -168,12 +168,17 @@ def events_are_copied_to_every_kind_of_sink(folder):
         sas = os.path.join(folder, 'sas')
         with open(sas, 'w', encoding='utf-8') as f:
             f.write(azurite.sas('logs', 'c'))
+        must(KONSEKI, 'forward', 'add', 'syslog', f'tcp://127.0.0.1:{parts.free_port()}', '--name', 'dead')
         must(KONSEKI, 'forward', 'add', 'azure-blob', azurite.url('logs'), '--secret', sas)
         must(KONSEKI, 'forward', 'add', 'kafka', kafka.to())
         must(KONSEKI, 'forward', 'add', 'syslog', f'relp://127.0.0.1:{collector.port}', '--name', 'relp')
         must(KONSEKI, 'forward', 'add', 'log-analytics', analytics.url(analytics.PATH), f'metadata={metadata.url()}')
         s.act(500)
         s.wait_through('azure-blob', 'kafka', 'relp', 'log-analytics')
+        # One that nobody answers holds up no other.
+        eventually(lambda: s.forward('dead')['retries'] and s.forward('dead')['error'], 'a try in vain')
+        assert s.forward('dead')['confirmed'] == 0 and s.forward('dead')['behind'] > 1000
+        must(KONSEKI, 'forward', 'remove', 'dead')
         log = in_log()
         assert len(log) > 1000
         assert_same(copy_of_blobs(azurite, 'logs'))

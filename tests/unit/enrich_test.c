@@ -293,6 +293,28 @@ static void an_event_read_before_its_exec_still_has_its_image(void **state)
 	assert_string_equal(field(&ev, "Image"), "-");
 }
 
+static void what_was_done_between_fork_and_exec_has_the_image_of_the_parent(void **state)
+{
+	struct event ev;
+	RECORD_OF(PROCESS_CREATE, sh, .tgid = 30, .start_ns = 1, .exec_id = 4);
+	RECORD_OF(PROCESS_FORK, fork, .tgid = 30, .start_ns = 1, .exec_id = 4);
+	RECORD_OF(PROCESS_CREATE, ls, .tgid = 31, .start_ns = 2, .exec_id = 5);
+	RECORD_OF(FILE_CREATE, made, .tgid = 31, .start_ns = 2, .exec_id = 4);
+
+	(void)state;
+	sh->image = put(&sh->hdr, "/bin/sh", 7);
+	ls->image = put(&ls->hdr, "/bin/ls", 7);
+	fork->child_tgid = 31;
+	fork->child_start_ns = 2;
+	fork->child_exec_id = 4;
+	arena_reset(&arena);
+	assert_true(enrich_record(en, &sh->hdr, &arena, &ev));
+	assert_true(enrich_record(en, &ls->hdr, &arena, &ev)); /* as a snapshot tells it */
+	enrich_record(en, &fork->hdr, &arena, &ev);
+	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/sh");
+}
+
 static void whom_a_process_reached_for_has_a_name_too(void **state)
 {
 	struct event ev;
@@ -598,6 +620,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_exec_is_complete, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(an_event_read_before_its_exec_still_has_its_image,
 						make_enrich, drop_enrich),
+		cmocka_unit_test_setup_teardown(what_was_done_between_fork_and_exec_has_the_image_of_the_parent, make_enrich,
+						drop_enrich),
 		cmocka_unit_test_setup_teardown(whom_a_process_reached_for_has_a_name_too, make_enrich,
 						drop_enrich),
 		cmocka_unit_test_setup_teardown(a_process_that_was_there_has_name_and_parent, make_enrich,
