@@ -434,19 +434,35 @@ static void take_fork(struct enrich *en, const struct ks_rec_PROCESS_FORK *rec)
 	tell_image(en, child);
 }
 
+/* It is seen to run that, and may have run something else before, of which records are still to be read. */
+static void take_as_it_is(struct process *p, struct identity identity, uint64_t now_ns)
+{
+	if (guid_is_zero(&p->now.guid) || p->now.exec_id == identity.exec_id) {
+		image_unref(p->now.image);
+		p->now = identity;
+	} else if (p->now.exec_id < identity.exec_id) {
+		identity.since_ns = now_ns; /* at the latest */
+		process_executed_take(p, identity);
+	} else {
+		process_was_take(p, identity);
+	}
+}
+
 void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 {
 	const struct ks_rec_PROCESS_ALIVE *row = (const void *)hdr;
 	const struct place place = { row->cgroup, row->pid_ns, row->mnt_ns };
 	const struct ks_who *who = &hdr->who;
 	struct process *p = process_ensure(en->processes, who->tgid, who->start_ns);
+	const struct identity *known = p ? process_identity(p, who->exec_id) : NULL;
+	struct identity identity;
 	static char argv[COMMAND_MAX];
 	ssize_t n = 0;
 	int cmdline;
 
 	if (who->tgid == 1)
 		en->first_mnt_ns = row->mnt_ns;
-	if (!p || (p->now.image && p->now.exec_id == who->exec_id))
+	if (!p || (known && known->image))
 		return;
 	cmdline = en->o.ask.cmdline(en->o.ask.context, who->tgid, who->start_ns);
 	if (cmdline >= 0) {
@@ -456,13 +472,13 @@ void enrich_snapshot_row(struct enrich *en, const struct ks_hdr *hdr)
 	/* Programs that write their state over their arguments leave NULs behind. */
 	while (n > 1 && argv[n - 1] == 0 && argv[n - 2] == 0)
 		n--;
-	image_unref(p->now.image);
-	p->now = (struct identity){ guid_of(en, who), who->exec_id,
-				    image_of(en, hdr, row->image, argv, n > 0 ? (size_t)n : 0,
-					     n == (ssize_t)sizeof(argv), &place),
-				    0, row->login_uid, row->session_id, true };
-	if (p->now.image)
-		image_set_file(p->now.image, &row->exe);
+	identity = (struct identity){ guid_of(en, who), who->exec_id,
+				      image_of(en, hdr, row->image, argv, n > 0 ? (size_t)n : 0,
+					       n == (ssize_t)sizeof(argv), &place),
+				      0, row->login_uid, row->session_id, true };
+	if (identity.image)
+		image_set_file(identity.image, &row->exe);
+	take_as_it_is(p, identity, hdr->time_ns);
 	p->uid = who->uid;
 	tell_image(en, p);
 }

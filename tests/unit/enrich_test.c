@@ -300,6 +300,7 @@ static void what_was_done_between_fork_and_exec_has_the_image_of_the_parent(void
 	RECORD_OF(PROCESS_FORK, fork, .tgid = 30, .start_ns = 1, .exec_id = 4);
 	RECORD_OF(PROCESS_CREATE, ls, .tgid = 31, .start_ns = 2, .exec_id = 5);
 	RECORD_OF(FILE_CREATE, made, .tgid = 31, .start_ns = 2, .exec_id = 4);
+	RECORD_OF(PROCESS_ALIVE, row, .tgid = 32, .start_ns = 2, .exec_id = 5);
 
 	(void)state;
 	sh->image = put(&sh->hdr, "/bin/sh", 7);
@@ -313,6 +314,17 @@ static void what_was_done_between_fork_and_exec_has_the_image_of_the_parent(void
 	enrich_record(en, &fork->hdr, &arena, &ev);
 	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
 	assert_string_equal(field(&ev, "Image"), "/bin/sh");
+
+	/* The same when it is known before somebody looks at what runs. */
+	fork->child_tgid = made->hdr.who.tgid = row->hdr.who.tgid = 32;
+	row->image = put(&row->hdr, "/bin/ls", 7);
+	enrich_record(en, &fork->hdr, &arena, &ev);
+	enrich_snapshot_row(en, &row->hdr);
+	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/sh");
+	made->hdr.who.exec_id = 5;
+	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
+	assert_string_equal(field(&ev, "Image"), "/bin/ls");
 }
 
 static void whom_a_process_reached_for_has_a_name_too(void **state)
