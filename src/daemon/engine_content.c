@@ -277,7 +277,8 @@ static void find_out(struct engine *g, const struct written *w, struct found *f)
 	/* Whoever wrote it was introduced before, on the ring of processes. */
 	catch_up(g);
 	enrich_who(g->enrich, w->tgid, w->changed_utc_ns, &f->who);
-	f->time_ns = clock_ns(CLOCK_BOOTTIME);
+	/* We hear of it later; he may have executed something else since. */
+	f->time_ns = enrich_time_of(g->enrich, &f->who, clock_ns(CLOCK_BOOTTIME));
 	f->length = 0;
 	f->deleted = false;
 	if (may_ask(g) && answered(g, ask_path(g->start->ask, w->file, f->path, &f->length, &f->deleted)) < 0)

@@ -615,6 +615,14 @@ bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struc
 	return true;
 }
 
+uint64_t enrich_time_of(const struct enrich *en, const struct ks_who *who, uint64_t time_ns)
+{
+	const struct process *p = process_find(en->processes, who->tgid, who->start_ns);
+	uint64_t until_ns = p ? process_ran_until(p, who->exec_id) : UINT64_MAX;
+
+	return until_ns && until_ns <= time_ns ? until_ns - 1 : time_ns;
+}
+
 /* --- programs whose file is gone */
 
 struct gone {

@@ -247,6 +247,18 @@ const struct identity *process_identity(const struct process *p, uint64_t exec_i
 	return NULL;
 }
 
+uint64_t process_ran_until(const struct process *p, uint64_t exec_id)
+{
+	uint64_t next_ns = UINT64_MAX;
+	const struct identity *i = &p->now;
+
+	for (const struct former *f = p->before; i->exec_id != exec_id && f; f = f->next) {
+		next_ns = i->since_ns;
+		i = &f->identity;
+	}
+	return i->exec_id == exec_id ? next_ns : UINT64_MAX;
+}
+
 static void forget_oldest(struct process_table *t)
 {
 	struct process *p = t->oldest_ended;

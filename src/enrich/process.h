@@ -120,6 +120,8 @@ void process_forked(struct process *child, const struct process *parent);
 void process_executed_take(struct process *p, struct identity identity);
 /* What it ran before all that is known of it (takes the reference): a fork that is read after an exec. */
 void process_was_take(struct process *p, struct identity identity);
+/* When it executed what came after that image: it did nothing as that one from then on. UINT64_MAX: it still runs it. */
+uint64_t process_ran_until(const struct process *p, uint64_t exec_id);
 /* It ended. It is remembered a while, since records of it may still be on their way. */
 void process_ended(struct process_table *t, struct process *p, uint64_t when_ns);
 /* Forgets those that ended before this time. */

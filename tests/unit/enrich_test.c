@@ -322,9 +322,14 @@ static void what_was_done_between_fork_and_exec_has_the_image_of_the_parent(void
 	enrich_snapshot_row(en, &row->hdr);
 	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
 	assert_string_equal(field(&ev, "Image"), "/bin/sh");
+	assert_int_equal(enrich_time_of(en, &made->hdr.who, 999), 999);
+	row->hdr.time_ns = 1000;
+	row->hdr.who.exec_id = 6;
+	enrich_snapshot_row(en, &row->hdr);
 	made->hdr.who.exec_id = 5;
 	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
 	assert_string_equal(field(&ev, "Image"), "/bin/ls");
+	assert_int_equal(enrich_time_of(en, &made->hdr.who, 5000), 999);
 }
 
 static void whom_a_process_reached_for_has_a_name_too(void **state)
