@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,19 +149,6 @@ static void keep_only(const struct forwarder_start *s)
 	files_close_all_but(keep, n);
 }
 
-static void be_quiet(void)
-{
-	sigset_t none;
-
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setpriority(PRIO_PROCESS, 0, NICE);
-}
-
 static void __attribute__((noreturn)) be_forwarder(struct forwards *f, unsigned i, int until)
 {
 	static struct forward_target target; /* with its secret, which the others need not have */
@@ -178,7 +164,8 @@ static void __attribute__((noreturn)) be_forwarder(struct forwards *f, unsigned 
 	forward_identity(&identity);
 	open_files(&s, f->log_path);
 	keep_only(&s);
-	be_quiet();
+	companion_leave_signals();
+	setpriority(PRIO_PROCESS, 0, NICE);
 	if (r == 0 && s.file_count == 0)
 		r = err_set(&e, ENOENT, "the log");
 	if (r == 0)
@@ -233,46 +220,38 @@ int forwards_init(struct forwards *f, const struct settings *s, const char *log_
 
 static void start(struct forwards *f, unsigned i)
 {
-	int ends[2];
+	int until;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	fflush(NULL);
-	f->one[i].pid = fork();
-	if (f->one[i].pid == 0) {
-		close(ends[1]);
-		be_forwarder(f, i, ends[0]);
-	}
-	close(ends[0]);
-	f->one[i].until = ends[1];
+	if (companion_start(&f->one[i].process, &until))
+		be_forwarder(f, i, until);
+}
+
+static void forget(struct forwards *f, unsigned i)
+{
+	memset(&f->one[i], 0, sizeof(f->one[i]));
+	memset(&f->shown[i], 0, sizeof(f->shown[i]));
 }
 
 static void ended(struct forwards *f, unsigned i, int status)
 {
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	if (f->one[i].until >= 0)
-		close(MOVE_FD(f->one[i].until));
-	f->one[i].pid = 0;
 	f->one[i].failures = well ? 0 : f->one[i].failures + 1;
 	f->one[i].start_ms = now_ms() + restart_delay_ms(f->one[i].failures + 1);
 	if (!well && f->one[i].failures == 1)
 		fprintf(stderr, "konseki: forwarding to '%s' ended: %s\n", f->one[i].target.name,
 			WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : f->shown[i].text);
-	if (f->one[i].dismissed) {
-		memset(&f->one[i], 0, sizeof(f->one[i]));
-		memset(&f->shown[i], 0, sizeof(f->shown[i]));
-	}
+	if (f->one[i].dismissed)
+		forget(f, i);
 }
 
 /* Ends it as the service's end does. */
 static void dismiss(struct forwards *f, unsigned i)
 {
 	f->one[i].dismissed = true;
-	if (f->one[i].pid == 0)
-		ended(f, i, 0);
-	else if (f->one[i].until >= 0)
-		close(MOVE_FD(f->one[i].until));
+	companion_dismiss(&f->one[i].process);
+	if (f->one[i].process.pid == 0)
+		forget(f, i);
 }
 
 static const struct forward_target *target_named(const struct settings *s, const char *name)
@@ -361,32 +340,29 @@ void forwards_look_after(struct forwards *f)
 	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
 		int status;
 
-		if (f->one[i].pid > 0 && waitpid(f->one[i].pid, &status, WNOHANG) == f->one[i].pid)
+		if (companion_has_ended(&f->one[i].process, &status))
 			ended(f, i, status);
-		if (f->one[i].target.row && f->one[i].pid == 0 && now_ms() >= f->one[i].start_ms)
+		if (f->one[i].target.row && f->one[i].process.pid == 0 && now_ms() >= f->one[i].start_ms)
 			start(f, i);
 	}
 }
 
 void forwards_change_files(struct forwards *f)
 {
-	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
-		if (f->one[i].pid > 0 && f->one[i].until >= 0 && write(f->one[i].until, "", 1) < 0)
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
+		const struct companion *c = &f->one[i].process;
+
+		if (c->pid > 0 && c->until >= 0 && write(c->until, "", 1) < 0)
 			fprintf(stderr, "konseki: telling a forwarder of the log's new file: %s\n", strerror(errno));
+	}
 }
 
 void forwards_end(struct forwards *f)
 {
-	uint64_t until = now_ms() + END_WAIT_MS;
+	uint64_t kill_ms = now_ms() + END_WAIT_MS;
 
 	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
-		if (f->one[i].pid > 0 && f->one[i].until >= 0)
-			close(MOVE_FD(f->one[i].until));
-	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
-		while (f->one[i].pid > 0 && waitpid(f->one[i].pid, NULL, WNOHANG) == 0) {
-			if (now_ms() >= until)
-				kill(f->one[i].pid, SIGKILL);
-			usleep(10000);
-		}
-	}
+		companion_dismiss(&f->one[i].process);
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++)
+		companion_end(&f->one[i].process, kill_ms);
 }

@@ -3,9 +3,9 @@
  * watched and ended here. They are begun, changed and ended as the settings change. */
 #pragma once
 #include <sys/stat.h>
-#include <sys/types.h>
 
 #include "../forward/forwarder.h"
+#include "companion.h"
 #include "settings.h"
 
 struct forwards {
@@ -16,10 +16,9 @@ struct forwards {
 	struct {
 		struct forward_target target; /* .row NULL: none */
 		struct timespec secret; /* time of its file, when it was taken up */
-		pid_t pid;          /* 0: none runs */
+		struct companion process; /* its pipe: forwarder_start.until */
 		uint64_t start_ms;  /* then it is started (again) */
 		unsigned failures;  /* in a row */
-		int until;          /* see forwarder_start.until */
 		bool dismissed;     /* the settings do not want it any more */
 	} one[FORWARD_TARGETS_MAX];
 };

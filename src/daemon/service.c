@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../event/event.h"
@@ -168,8 +167,7 @@ struct shower {
 	const struct watch_options *watch;
 	struct tellers *tellers; /* only of a service, */
 	struct forwards *forwards; /* likewise */
-	pid_t pid;
-	int until; /* closed: show what is left and end */
+	struct companion process; /* dismissed, it shows what is left */
 };
 
 static void show_events(const struct shower *s, int log, uint64_t after, int until)
@@ -200,39 +198,20 @@ static void show_events(const struct shower *s, int log, uint64_t after, int unt
 static void start_shower(void *context, int log)
 {
 	struct shower *s = context;
-	int pipe_ends[2];
 	uint64_t after;
-	int own;
+	int own, until;
 
 	if (s->watch->told)
 		tellers_begin(s->tellers, log);
 	if (s->watch->forwarded)
 		forwards_begin(s->forwards);
-	if (s->options->show == SHOW_NOTHING || pipe2(pipe_ends, O_CLOEXEC) < 0)
+	if (s->options->show == SHOW_NOTHING)
 		return;
 	own = open(s->watch->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	after = hunt_newest(log);
-	fflush(NULL);
-	s->pid = fork();
-	if (s->pid == 0)
-		show_events(s, own, after, pipe_ends[0]);
+	if (companion_start(&s->process, &until))
+		show_events(s, own, after, until);
 	close(own);
-	close(pipe_ends[0]);
-	s->until = pipe_ends[1];
-}
-
-static void end_shower(struct shower *s)
-{
-	uint64_t until = now_ms() + SHOWER_WAIT_MS;
-
-	if (s->pid <= 0)
-		return;
-	close(s->until);
-	while (waitpid(s->pid, NULL, WNOHANG) == 0) {
-		if (now_ms() >= until) /* a terminal that was stopped (Ctrl-S) */
-			kill(s->pid, SIGKILL);
-		usleep(10000);
-	}
 }
 
 /* --- the tally */
@@ -327,7 +306,8 @@ int service_run(const struct run_options *o)
 	if (w.lock < 0)
 		return tell_failed(e.text, 1);
 	status = supervise(&s);
-	end_shower(&shower);
+	/* Its terminal may be stopped (Ctrl-S). */
+	companion_end(&shower.process, now_ms() + SHOWER_WAIT_MS);
 	if (w.told)
 		tellers_end(&tellers);
 	if (w.forwarded)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../event/event.h"
+#include "companion.h"
 #include "files.h"
 #include "helper.h"
 #include "host.h"
@@ -99,15 +100,9 @@ static void give_up(struct supervisor *v, int status, const char *why)
 static void become_child(void)
 {
 	OWNED_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	sigset_t none;
 
 	setsid();
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	companion_leave_signals();
 	if (null >= 0) {
 		dup2(null, 0);
 		dup2(null, 1);

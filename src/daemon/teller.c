@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -167,18 +165,13 @@ static void __attribute__((noreturn)) be_teller(const struct tellers *ts, unsign
 			    .until = until };
 	int log = open(ts->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct err e;
-	sigset_t none;
 
 	/* Some look for who sends by the name of the process. */
 	prctl(PR_SET_NAME, t.ident);
 	t.socket = connect_to(ts->sockets[output]);
 	t.line = open_memstream(&t.text, &t.room);
 	files_close_all_but((int[]){ log, until, t.socket }, 3);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	companion_leave_signals();
 	tzset(); /* reads a file */
 	t.told->waits = t.socket < 0;
 	if (t.socket < 0 || log < 0 || !t.line || privilege_seal_engine(&e) < 0)
@@ -203,16 +196,10 @@ int tellers_init(struct tellers *t, const struct settings *s, const char *log_pa
 
 static void start(struct tellers *t, unsigned output)
 {
-	int ends[2];
+	int until;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	fflush(NULL);
-	t->one[output].pid = fork();
-	if (t->one[output].pid == 0)
-		be_teller(t, output, ends[0]);
-	close(ends[0]);
-	t->one[output].until = ends[1];
+	if (companion_start(&t->one[output].process, &until))
+		be_teller(t, output, until);
 }
 
 void tellers_begin(struct tellers *t, int log)
@@ -229,13 +216,13 @@ void tellers_begin(struct tellers *t, int log)
 void tellers_look_after(struct tellers *t)
 {
 	for (unsigned i = 0; i < TOLD_OUTPUTS; i++) {
-		if (t->one[i].pid > 0 && waitpid(t->one[i].pid, NULL, WNOHANG) == t->one[i].pid) {
-			close(t->one[i].until);
-			t->one[i].pid = 0;
+		int status;
+
+		if (companion_has_ended(&t->one[i].process, &status)) {
 			t->one[i].start_ms = now_ms() + AGAIN_AFTER_MS;
 			t->told[i].waits = 1;
 		}
-		if (t->one[i].pid == 0 && t->one[i].start_ms && now_ms() >= t->one[i].start_ms)
+		if (t->one[i].process.pid == 0 && t->one[i].start_ms && now_ms() >= t->one[i].start_ms)
 			start(t, i);
 	}
 }
@@ -243,22 +230,15 @@ void tellers_look_after(struct tellers *t)
 void tellers_change_files(struct tellers *t)
 {
 	for (unsigned i = 0; i < TOLD_OUTPUTS; i++)
-		if (t->one[i].pid > 0 && t->one[i].until >= 0)
-			close(MOVE_FD(t->one[i].until));
+		companion_dismiss(&t->one[i].process);
 }
 
 void tellers_end(struct tellers *t)
 {
-	uint64_t until = now_ms() + END_WAIT_MS;
+	uint64_t kill_ms = now_ms() + END_WAIT_MS;
 
 	for (unsigned i = 0; i < TOLD_OUTPUTS; i++)
-		if (t->one[i].pid > 0)
-			close(t->one[i].until);
-	for (unsigned i = 0; i < TOLD_OUTPUTS; i++) {
-		while (t->one[i].pid > 0 && waitpid(t->one[i].pid, NULL, WNOHANG) == 0) {
-			if (now_ms() >= until)
-				kill(t->one[i].pid, SIGKILL);
-			usleep(10000);
-		}
-	}
+		companion_dismiss(&t->one[i].process);
+	for (unsigned i = 0; i < TOLD_OUTPUTS; i++)
+		companion_end(&t->one[i].process, kill_ms);
 }

@@ -3,8 +3,7 @@
  * log as anybody would, so that whoever does not listen holds up nothing. It falls behind; what the log overwrites in the
  * meantime is counted as missed. */
 #pragma once
-#include <sys/types.h>
-
+#include "companion.h"
 #include "settings.h"
 
 struct tellers {
@@ -13,9 +12,8 @@ struct tellers {
 	struct told *told;               /* TOLD_OUTPUTS of them, shared with the tellers */
 	const char *sockets[TOLD_OUTPUTS]; /* where who listens is found */
 	struct {
-		pid_t pid;          /* 0: none runs */
-		uint64_t start_ms;  /* then it is started again */
-		int until;          /* closed: tell what is left, and end */
+		struct companion process; /* dismissed, it tells what is left */
+		uint64_t start_ms;        /* then it is started again */
 	} one[TOLD_OUTPUTS];
 };
 
