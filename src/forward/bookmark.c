@@ -41,6 +41,7 @@ static void run(struct tape *t, struct bookmark *b)
 	number(t, &b->generation);
 	number(t, &rewritten);
 	number(t, &b->confirmed);
+	number(t, &b->sealed);
 	bytes(t, b->record, sizeof(b->record));
 	bytes(t, b->chain, sizeof(b->chain));
 	number(t, &b->events);

@@ -19,6 +19,7 @@ struct bookmark {
 	uint64_t confirmed;  /* all records up to this one are there, or declared as missing */
 	uint8_t record[32];  /* SHA-256 of that record as it stood in the log; zeroes: not known */
 	uint8_t chain[32];   /* SHA-256 of itself and the digest of the next batch's body, from zeroes on */
+	uint64_t sealed;     /* FORM_EVTX: the last record whose seal is there; 0: not known */
 	uint64_t events, batches, gaps, missing, heartbeats; /* sent; `missing`: records named in gaps */
 	struct pending pending;
 };

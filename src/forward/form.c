@@ -17,7 +17,7 @@
 #define ZSTD_LEVEL      3
 #define ZSTD_WINDOW_LOG 19 /* half a MiB: memory */
 
-#define EVTX_RAW_MAX  (2u << 20)
+#define EVTX_RAW_MAX  (6u << 20) /* more than the log leaves unsealed, LOG_UNSYNCED_MAX chunks */
 #define ITEMS_RAW_MAX (3u << 20)
 #define GROWTH        65536u
 
@@ -258,6 +258,11 @@ static int add_chunk(struct builder *b, const struct logfile *l)
 	put(&b->body, logfile_bytes(l), EVTX_CHUNK_SIZE);
 	b->raw = b->body.n;
 	return 0;
+}
+
+int builder_add_before(struct builder *b, const struct logfile *l)
+{
+	return b->raw + 2 * EVTX_CHUNK_SIZE > b->raw_max ? -ENOSPC : add_chunk(b, l);
 }
 
 int builder_add(struct builder *b, const struct logfile *l, const struct evtx_record *rec)

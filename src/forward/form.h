@@ -19,6 +19,8 @@ void builder_begin(struct builder *b);
 
 /* Adds a record, complete; l holds the chunk it stands in. 0; -ENOSPC: the batch is full without it; -ENOMEM. */
 int builder_add(struct builder *b, const struct logfile *l, const struct evtx_record *rec);
+/* FORM_EVTX, before the first record: the chunk that l holds, for its own sake. -ENOSPC: no record would fit in behind. */
+int builder_add_before(struct builder *b, const struct logfile *l);
 /* No more fits in, or so much is in that it should go. */
 bool builder_is_full(const struct builder *b);
 bool builder_is_empty(const struct builder *b);

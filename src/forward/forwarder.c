@@ -133,12 +133,34 @@ static void send_heartbeat(struct forwarder *f)
 
 static int split(struct forwarder *f, uint64_t first, uint64_t last, struct err *e);
 
+/* What was sent may have been sealed after it was sent. It goes with what comes next, so that whoever has all batches has a
+ * seal for each record. */
+static void add_unsealed(struct forwarder *f, const struct logfile *current)
+{
+	OWNED(logfile) l = NULL;
+	OWNED(follower) follower = NULL;
+	const uint64_t sent = f->d.mark.confirmed, from = f->d.mark.sealed ? f->d.mark.sealed : sent;
+	struct evtx_chunk_header h;
+	struct evtx_record rec;
+	struct err e;
+
+	if (!sent || logfile_read_header(current, &h) < 0 || h.first_id <= from) /* it is in the same chunk */
+		return;
+	if (logfile_from_fd(f->d.s->files[f->file].log, &nobody, &l, &e) < 0 ||
+	    follower_new(l, from - 1, &follower, &e) < 0)
+		return;
+	while (follower_next(follower, &rec) && rec.header_id <= sent && builder_add_before(f->builder, l) == 0)
+		;
+}
+
 static int add(struct forwarder *f, struct logfile *l, struct follower *follower, struct evtx_record *rec)
 {
 	if (!filter_passes(f->filter, follower_reader(follower), rec))
 		return 0;
 	if (!logfile_fill(l, follower_reader(follower), rec))
 		return -EBADMSG;
+	if (f->d.s->files[f->file].seals >= 0 && f->form == FORM_EVTX && builder_is_empty(f->builder))
+		add_unsealed(f, l);
 	return builder_add(f->builder, l, rec);
 }
 
@@ -169,13 +191,13 @@ static int rebuild(struct forwarder *f, uint64_t first, uint64_t last, struct ba
 }
 
 /* The seals that go with chunks. They may be missing: the next batch brings them. */
-static uint8_t *seals_with(struct forwarder *f, struct batch *b)
+static uint8_t *seals_with(struct forwarder *f, struct batch *b, uint64_t *sealed_id)
 {
 	uint64_t first, last;
 	uint8_t *seals = NULL;
 
 	if (f->form == FORM_EVTX && f->d.s->files[f->file].seals >= 0 && builder_chunks(f->builder, &first, &last) &&
-	    seals_of(f->d.s->files[f->file].seals, first, last, &seals, &b->seals_size) == 0)
+	    seals_of(f->d.s->files[f->file].seals, first, last, &seals, &b->seals_size, sealed_id) == 0)
 		b->seals = seals;
 	return seals;
 }
@@ -183,9 +205,10 @@ static uint8_t *seals_with(struct forwarder *f, struct batch *b)
 /* record: digest of the last one, NULL: not known. */
 static int send_events(struct forwarder *f, struct batch *b, const uint8_t *record, struct err *e)
 {
-	OWNED_HEAP uint8_t *seals = seals_with(f, b);
+	uint64_t sealed_id = f->d.mark.sealed;
+	OWNED_HEAP uint8_t *seals = seals_with(f, b, &sealed_id);
 	const uint64_t last = b->last_id;
-	const bool whole_chunk = f->form == FORM_EVTX && b->raw_size <= EVTX_FILE_HEADER_SIZE + EVTX_CHUNK_SIZE;
+	const bool whole_chunk = f->form == FORM_EVTX && b->raw_size <= EVTX_FILE_HEADER_SIZE + 2 * EVTX_CHUNK_SIZE;
 	struct answer a;
 	char why[260];
 
@@ -199,6 +222,7 @@ static int send_events(struct forwarder *f, struct batch *b, const uint8_t *reco
 	switch (delivery_try(&f->d, b, f->builder, &a)) {
 	case SINK_SENT:
 		f->d.mark.events += b->count;
+		f->d.mark.sealed = sealed_id;
 		return delivery_settle(&f->d, b, last, record, e);
 	case SINK_RETRY:
 		return err_set(e, ECANCELED, "%s", a.text);
@@ -417,6 +441,7 @@ static int begin_numbering(struct forwarder *f, struct err *e)
 	int r = make_builder(f, e);
 
 	memset(f->d.mark.record, 0, sizeof(f->d.mark.record));
+	f->d.mark.sealed = 0;
 	f->d.mark.pending = (struct pending){ 0 };
 	return r == 0 ? delivery_keep(&f->d, e) : r;
 }

@@ -60,67 +60,84 @@ int seals_newest(int fd, struct seal_entry *newest)
 struct span {
 	uint64_t first_id, last_id;
 	uint64_t before, first, last; /* numbers; before: of the chunk before, plus 1 */
+	uint64_t sealed_id;
 	bool found;
-	uint8_t *bytes; /* the file, when it is made */
+	uint8_t *bytes;  /* owned: room for a header, then seals that may belong to it */
 	size_t n, room;
 };
 
-static int find_span(void *self, const struct seal_entry *s, const uint8_t bytes[SEAL_SIZE])
+static int keep(struct span *p, const uint8_t bytes[SEAL_SIZE])
 {
-	struct span *p = self;
+	if (p->n == p->room) {
+		uint8_t *larger = realloc(p->bytes, p->room * 2);
 
-	(void)bytes;
-	if (s->kind == SEAL_MARK || s->first_id > p->last_id)
-		return 0;
-	if (s->first_id < p->first_id) {
-		p->before = s->number + 1 > p->before ? s->number + 1 : p->before;
-		return 0;
+		if (!larger)
+			return -ENOMEM;
+		p->bytes = larger;
+		p->room *= 2;
 	}
-	if (!p->found || s->number < p->first)
-		p->first = s->number;
-	if (!p->found || s->number > p->last)
-		p->last = s->number;
-	p->found = true;
-	return 0;
-}
-
-static int copy_span(void *self, const struct seal_entry *s, const uint8_t bytes[SEAL_SIZE])
-{
-	struct span *p = self;
-
-	if (s->number < p->first || s->number > p->last)
-		return 0;
-	if (p->n == p->room) /* written to meanwhile: those are behind */
-		return 0;
 	memcpy(p->bytes + p->n, bytes, SEAL_SIZE);
 	p->n += SEAL_SIZE;
 	return 0;
 }
 
-int seals_of(int fd, uint64_t first_id, uint64_t last_id, uint8_t **bytes, size_t *size)
+/* What was sealed after these records were read is of no use: the copy lacks what it speaks of. */
+static int take(void *self, const struct seal_entry *s, const uint8_t bytes[SEAL_SIZE])
 {
-	struct span p = { .first_id = first_id, .last_id = last_id };
-	int r = each_seal(fd, find_span, &p);
+	struct span *p = self;
 
-	if (r < 0 || !p.found)
-		return r < 0 ? r : -ENODATA;
-	p.first = p.before ? p.before : p.first;
-	p.room = SEAL_FILE_HEADER + (size_t)(p.last - p.first + 1) * SEAL_SIZE;
-	if (p.room > FILE_MAX)
-		return -EFBIG;
+	if (s->last_id > p->last_id)
+		return 0;
+	if (s->kind != SEAL_MARK && s->first_id < p->first_id) {
+		p->before = s->number + 1 > p->before ? s->number + 1 : p->before;
+		return 0;
+	}
+	if (s->kind != SEAL_MARK) {
+		p->first = p->found && p->first < s->number ? p->first : s->number;
+		p->last = p->found && p->last > s->number ? p->last : s->number;
+		p->sealed_id = p->sealed_id > s->last_id ? p->sealed_id : s->last_id;
+		p->found = true;
+	}
+	return s->last_id + 1 < p->first_id ? 0 : keep(p, bytes);
+}
+
+/* Marks that stand elsewhere go. */
+static void leave_span(struct span *p)
+{
+	size_t from = SEAL_FILE_HEADER;
+
+	p->first = p->before ? p->before : p->first;
+	for (size_t at = from; at < p->n; at += SEAL_SIZE) {
+		struct seal_entry s;
+
+		seal_entry_read(p->bytes + at, &s);
+		if (s.number < p->first || s.number > p->last)
+			continue;
+		memmove(p->bytes + from, p->bytes + at, SEAL_SIZE);
+		from += SEAL_SIZE;
+	}
+	p->n = from;
+}
+
+int seals_of(int fd, uint64_t first_id, uint64_t last_id, uint8_t **bytes, size_t *size, uint64_t *sealed_id)
+{
+	struct span p = { .first_id = first_id, .last_id = last_id, .n = SEAL_FILE_HEADER, .room = 2 * SEAL_FILE_HEADER };
+	int r;
+
 	p.bytes = malloc(p.room);
-	if (!p.bytes)
-		return -ENOMEM;
-	r = file_read(fd, p.bytes, SEAL_FILE_HEADER, 0);
-	p.bytes[SEAL_PART_AT] = 1;
-	p.n = SEAL_FILE_HEADER;
+	r = p.bytes ? file_read(fd, p.bytes, SEAL_FILE_HEADER, 0) : -ENOMEM;
 	if (r == 0)
-		r = each_seal(fd, copy_span, &p);
+		r = each_seal(fd, take, &p);
+	if (r == 0 && !p.found)
+		r = -ENODATA;
 	if (r < 0) {
 		free(p.bytes);
 		return r;
 	}
+	p.bytes[SEAL_PART_AT] = 1;
+	leave_span(&p);
 	*bytes = p.bytes;
 	*size = p.n;
+	*sealed_id = p.sealed_id;
 	return 0;
 }

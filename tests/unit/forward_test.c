@@ -17,7 +17,7 @@
 #include "../../src/evtx/reader.h"
 #include "../../src/forward/forwarder.h"
 #include "../../src/log/log.h"
-#include "../../src/log/seal_key.h"
+#include "../../src/log/seal_copy.h"
 #include "../../src/log/verify.h"
 #include "../known_text.h"
 
@@ -148,7 +148,7 @@ static struct log *open_log_at(const char *where, uint64_t slots, uint64_t next_
 	return l;
 }
 
-static void append_to(struct log *l, unsigned count)
+static void append_unsynced(struct log *l, unsigned count)
 {
 	char text[2100];
 
@@ -161,6 +161,12 @@ static void append_to(struct log *l, unsigned count)
 		ev.values[4] = (struct value){ .text = text, .length = known_text(id, text) };
 		assert_int_equal(log_append(l, &ev, &id), 0);
 	}
+	assert_int_equal(log_flush(l, 0), 0);
+}
+
+static void append_to(struct log *l, unsigned count)
+{
+	append_unsynced(l, count);
 	assert_int_equal(log_flush(l, 1), 0);
 }
 
@@ -526,56 +532,105 @@ static void ignore(void *self, bool alarm, const char *text)
 	(void)text;
 }
 
-static void chunks_go_as_they_stand_and_verify_by_themselves(void **state)
+/* What the parts that were taken vouch for, all together. */
+struct vouched {
+	uint64_t id;     /* all records up to this one */
+	uint64_t number; /* of the newest seal */
+};
+
+static void assert_part(const struct taken *t, struct vouched *v)
 {
 	const struct verify_listener listener = { .hear = hear };
 	struct verify_input in = { 0 };
 	struct verify_result result;
+	char copy_path[120], copy_seals[140];
+	struct err e = { 0 };
+	size_t n;
+	uint8_t *bytes = unpack(t, &n);
+
+	assert_int_equal((n - EVTX_FILE_HEADER_SIZE) % EVTX_CHUNK_SIZE, 0);
+	assert_true(n <= SLOTS(3));
+	assert_non_null(t->seals);
+	memcpy(in.secret, secret, sizeof(secret));
+	snprintf(copy_path, sizeof(copy_path), "%s/copy.evtx", folder);
+	snprintf(copy_seals, sizeof(copy_seals), "%s.seal", copy_path);
+	in.log = write_file(copy_path, bytes, n);
+	in.seals = write_file(copy_seals, t->seals, t->seals_size);
+	assert_int_equal(log_verify(&in, &listener, &result, &e), 0);
+	assert_true(result.part);
+	/* None between two parts is left out: neither a record nor a seal. */
+	assert_true(result.first_id <= v->id + 1);
+	assert_true(result.first_number <= v->number + 1);
+	assert_true(result.last_id <= t->last_id);
+	*v = (struct vouched){ result.last_id, result.last_number };
+	/* One that was altered shows. */
+	bytes[SLOTS(0) + 700] ^= 1;
+	close(in.log);
+	in.log = write_file(copy_path, bytes, n);
+	assert_int_equal(log_verify(&in, &(struct verify_listener){ .hear = ignore }, &result, &e), 0);
+	assert_true(result.alarms);
+	close(in.log);
+	close(in.seals);
+	free(bytes);
+}
+
+static void assert_parts(struct vouched *v)
+{
+	for (unsigned i = 0; i < fake.count; i++)
+		if (fake.taken[i].kind == BATCH_EVENTS)
+			assert_part(&fake.taken[i], v);
+}
+
+static void chunks_go_as_they_stand_and_verify_by_themselves(void **state)
+{
+	struct vouched vouched = { 0 };
 	struct log *l;
-	uint64_t next = 1;
 
 	(void)state;
 	fake.form = FORM_EVTX;
 	row.raw_max = SLOTS(3);
 	make_key();
-	memcpy(in.secret, secret, sizeof(secret));
 	l = open_log_at(path, 64, 0, 0);
+	append_to(l, 10);
+	append_unsynced(l, 20);
+	run(); /* while it is open, and what came last is not sealed */
+	assert_parts(&vouched);
+	assert_int_equal(vouched.id, 10);
+	forget();
 	append_to(l, 1200);
-	run(); /* while it is open */
+	run();
 	close_log(l);
-	for (unsigned i = 0; i < fake.count; i++) {
-		struct taken *t = &fake.taken[i];
-		char copy_path[120], copy_seals[140];
-		struct err e = { 0 };
-		uint8_t *bytes;
-		size_t n;
+	assert_parts(&vouched);
+	assert_int_equal(vouched.id, 1230);
+	assert_int_equal(shown.events, 1230);
+}
 
-		if (t->kind != BATCH_EVENTS)
-			continue;
-		bytes = unpack(t, &n);
-		assert_int_equal((n - EVTX_FILE_HEADER_SIZE) % EVTX_CHUNK_SIZE, 0);
-		assert_true(n <= SLOTS(3));
-		assert_non_null(t->seals);
-		snprintf(copy_path, sizeof(copy_path), "%s/copy.evtx", folder);
-		snprintf(copy_seals, sizeof(copy_seals), "%s.seal", copy_path);
-		in.log = write_file(copy_path, bytes, n);
-		in.seals = write_file(copy_seals, t->seals, t->seals_size);
-		assert_int_equal(log_verify(&in, &listener, &result, &e), 0);
-		assert_int_equal(result.first_id, next);
-		assert_int_equal(result.last_id, t->last_id);
-		next = t->last_id + 1;
-		/* One that was altered shows. */
-		bytes[SLOTS(0) + 700] ^= 1;
-		close(in.log);
-		in.log = write_file(copy_path, bytes, n);
-		assert_int_equal(log_verify(&in, &(struct verify_listener){ .hear = ignore },
-					    &result, &e), 0);
-		assert_true(result.alarms);
-		close(in.log);
-		close(in.seals);
-		free(bytes);
+static void seals_speak_of_nothing_that_came_later(void **state)
+{
+	uint64_t sealed;
+	uint8_t *seals;
+	struct log *l;
+	size_t n;
+	int fd;
+
+	(void)state;
+	make_key();
+	l = open_log_at(path, 64, 0, 0);
+	append_to(l, 10);
+	append_to(l, 10);
+	fd = open(seals_path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(seals_of(fd, 1, 10, &seals, &n, &sealed), 0);
+	assert_int_equal(sealed, 10);
+	assert_true(n > SEAL_FILE_HEADER);
+	for (size_t at = SEAL_FILE_HEADER; at < n; at += SEAL_SIZE) {
+		struct seal_entry s;
+
+		assert_int_equal(seal_entry_read(seals + at, &s), 1);
+		assert_true(s.last_id <= 10);
 	}
-	assert_int_equal(next, 1201);
+	free(seals);
+	close(fd);
+	close_log(l);
 }
 
 static void a_heartbeat_tells_how_far_it_is(void **state)
@@ -626,6 +681,7 @@ int main(void)
 		TEST(a_log_that_was_put_back_is_told_of),
 		TEST(archives_come_before_the_log),
 		TEST(chunks_go_as_they_stand_and_verify_by_themselves),
+		TEST(seals_speak_of_nothing_that_came_later),
 		TEST(a_heartbeat_tells_how_far_it_is),
 		TEST(a_bookmark_survives_a_torn_write),
 	};
