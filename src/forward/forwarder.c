@@ -35,7 +35,8 @@ struct forwarder {
 	uint64_t doubtful_until;   /* up to this id records were on their way when the one before us ended */
 	uint64_t begun_ms;         /* when the batch got its first record */
 	bool urgent;               /* it should go at once */
-	uint8_t record[32];        /* digest of record `seen` */
+	uint8_t record[EVTX_CHUNK_SIZE]; /* record `seen`, as it stands in the log */
+	size_t record_size;
 	uint64_t beat_ms;          /* when the next heartbeat is due */
 };
 
@@ -202,6 +203,17 @@ static uint8_t *seals_with(struct forwarder *f, struct batch *b, uint64_t *seale
 	return seals;
 }
 
+/* Its bytes, which are the log's until the next read. */
+static const uint8_t *record_bytes(const struct logfile *l, const struct evtx_record *rec, size_t *size)
+{
+	const uint8_t *at = logfile_bytes(l) + rec->offset;
+	const size_t most = EVTX_CHUNK_SIZE - rec->offset;
+
+	*size = le32_get(at + RECORD_SIZE_AT);
+	*size = *size < most ? *size : most;
+	return at;
+}
+
 /* record: digest of the last one, NULL: not known. */
 static int send_events(struct forwarder *f, struct batch *b, const uint8_t *record, struct err *e)
 {
@@ -255,13 +267,15 @@ static int split(struct forwarder *f, uint64_t first, uint64_t last, struct err 
 
 static int send_batch(struct forwarder *f, struct err *e)
 {
+	uint8_t digest[32];
 	struct batch b;
 	int r = builder_end(f->builder, &b, e);
 
 	b.first_id = f->d.mark.confirmed + 1;
 	b.last_id = f->seen;
+	SHA256(f->record, f->record_size, digest);
 	if (r == 0)
-		r = send_events(f, &b, f->record, e);
+		r = send_events(f, &b, digest, e);
 	builder_begin(f->builder);
 	f->urgent = false;
 	if (r == 0 && now_ms() >= f->beat_ms)
@@ -280,14 +294,6 @@ static bool is_critical(unsigned event_id)
 	}
 }
 
-static void digest_record(const struct logfile *l, const struct evtx_record *rec, uint8_t digest[32])
-{
-	const uint8_t *at = logfile_bytes(l) + rec->offset;
-	uint32_t size = le32_get(at + RECORD_SIZE_AT);
-
-	SHA256(at, size < EVTX_CHUNK_SIZE - rec->offset ? size : EVTX_CHUNK_SIZE - rec->offset, digest);
-}
-
 /* The batch so far, and what is between it and this record. */
 static int close_gap(struct forwarder *f, uint64_t id, struct err *e)
 {
@@ -303,6 +309,7 @@ static int close_gap(struct forwarder *f, uint64_t id, struct err *e)
 
 static int take(struct forwarder *f, struct evtx_record *rec, struct err *e)
 {
+	const uint8_t *bytes;
 	bool empty;
 	int r = 0;
 
@@ -325,7 +332,8 @@ static int take(struct forwarder *f, struct evtx_record *rec, struct err *e)
 	if (r < 0)
 		return err_set(e, -r, "making a batch");
 	f->seen = rec->header_id;
-	digest_record(f->log, rec, f->record);
+	bytes = record_bytes(f->log, rec, &f->record_size);
+	memcpy(f->record, bytes, f->record_size);
 	f->urgent = f->urgent || is_critical(rec->event_id);
 	if (empty && !builder_is_empty(f->builder))
 		f->begun_ms = now_ms();
@@ -425,14 +433,17 @@ static bool is_as_it_was(const struct forwarder *f, struct logfile *l)
 	static const uint8_t unknown[32];
 	OWNED(follower) follower = NULL;
 	struct evtx_record rec;
+	const uint8_t *bytes;
 	uint8_t digest[32];
 	struct err e;
+	size_t size;
 
 	if (memcmp(f->d.mark.record, unknown, sizeof(unknown)) == 0 || !f->d.mark.confirmed ||
 	    follower_new(l, f->d.mark.confirmed - 1, &follower, &e) < 0 || !follower_next(follower, &rec) ||
 	    rec.header_id != f->d.mark.confirmed)
 		return true;
-	digest_record(l, &rec, digest);
+	bytes = record_bytes(l, &rec, &size);
+	SHA256(bytes, size, digest);
 	return memcmp(digest, f->d.mark.record, sizeof(digest)) == 0;
 }
 
