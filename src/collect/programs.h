@@ -151,7 +151,7 @@ static const struct {
 	/* Files that are settings are read by the helper, when fanotify or the hooks of files say so. */
 	{ KS_CONFIG_KEY, "PROCESS_FORK__tp", "fanotify and hooks of files, read by the helper" },
 	{ KS_CONFIG_RENAME, "PROCESS_FORK__tp", "as 12" },
-	{ KS_CLIPBOARD, "PROCESS_FORK__tp", "X servers of users, read by the helper" },
+	{ KS_CLIPBOARD, "PROCESS_FORK__tp", "X servers and Wayland compositors of users, read by the helper" },
 	{ KS_TRIGGER_FILTER, "PROCESS_FORK__tp", "as 12" },
 	{ KS_TRIGGER_CONSUMER, "PROCESS_FORK__tp", "as 12" },
 	{ KS_TRIGGER_BINDING, "PROCESS_FORK__tp", "as 12" },

@@ -119,7 +119,8 @@ static int archive_text(struct engine *g, int text)
 	return store < 0 ? store : copy_into_archive(g, text, store, folder, name, strlen(name));
 }
 
-/* The number of the process is what the X server says. It is believed only of a process of the user whose server it is. */
+/* The number of the process is what the X server says (Wayland does not). It is believed only of a process of the user whose
+ * server it is. */
 void take_clipboard(void *context, const struct body_clipboard *said, int text)
 {
 	struct engine *g = context;

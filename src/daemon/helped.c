@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SECOND_NS 1000000000ull
-#define CLIPBOARD_REST_S 30u
+#define CLIPBOARD_REST_S 30u /* at most; it begins with one */
 
 void helped_init(struct helped *h, const int fds[HELP_LANES])
 {
@@ -84,8 +84,8 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 	return true;
 }
 
-/* A server that is not there is looked for from time to time, and nobody looks for a second one without a first. (One that is
- * there, but does not answer as it should, keeps nobody from looking at the others.) */
+/* A user who is not there is looked for from time to time, and nobody looks for a second one without a first. (One whose server
+ * does not answer as it should keeps nobody from looking at the others.) */
 void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < HELP_LANES; i++) {
@@ -93,10 +93,10 @@ void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 
 		if (help_lanes[i].kind != HELP_CLIPBOARD || lane->fd < 0)
 			continue;
-		if (!lane->busy && now_ns >= lane->rest_ns)
+		if (!lane->busy && now_ns >= lane->rest_until_ns)
 			ask_on(h, lane, &(struct message){ .head.kind = HELP_CLIPBOARD,
 							   .body.clipboard = { .known = lane->known,
-									       .owner = lane->owner } },
+									       .mark = lane->left.mark } },
 			       now_ns);
 		if (lane->nobody)
 			return;
@@ -110,19 +110,22 @@ static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hear
 	bool other;
 
 	if (!answer || answer->head.code < 0) {
-		lane->known = 0;
+		lane->known = false;
 		lane->nobody = answer && (answer->head.code == -ENOENT || answer->head.code == -ENOSYS);
-		lane->rest_ns = now_ns + CLIPBOARD_REST_S * SECOND_NS;
+		lane->rest_s = lane->rest_s ? lane->rest_s * 2 : 1;
+		if (lane->rest_s > CLIPBOARD_REST_S)
+			lane->rest_s = CLIPBOARD_REST_S;
+		lane->rest_until_ns = now_ns + lane->rest_s * SECOND_NS;
 		return;
 	}
 	lane->nobody = false;
+	lane->rest_s = 0;
 	said = &answer->body.clipboard;
-	/* Another server has come before this one: how it was left is not known. */
-	other = lane->known && (said->uid != lane->uid || said->display != lane->display);
-	lane->known = 1;
-	lane->uid = said->uid;
-	lane->display = said->display;
-	lane->owner = said->owner;
+	/* Another one has come before this one: how it was left is not known. */
+	other = lane->known && (said->uid != lane->left.uid || said->display != lane->left.display ||
+				said->wayland != lane->left.wayland);
+	lane->known = true;
+	lane->left = *said;
 	if (said->known && !other)
 		to->take(to->context, said, answer->fds[0]);
 }

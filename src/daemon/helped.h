@@ -15,9 +15,12 @@ struct helped_lane {
 	uint32_t number; /* of the question */
 	uint64_t until_ns; /* then no answer comes any more */
 	struct message question;
-	uint64_t rest_ns;          /* of a clipboard: not to be asked about before */
-	uint32_t known, owner, display, uid; /* of a clipboard: as it was left */
-	bool nobody;                         /* there is no such server */
+	/* Of a clipboard: */
+	uint64_t rest_until_ns;     /* not to be asked about before */
+	unsigned rest_s;            /* longer each time that nothing came of it */
+	bool known;                 /* somebody has looked, */
+	struct body_clipboard left; /* and left it so */
+	bool nobody;                /* no user has one */
 };
 
 struct helped {

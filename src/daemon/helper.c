@@ -85,7 +85,7 @@ static int help_SETTING(const struct message *question, struct message *answer)
 
 #define CLIPBOARD_SECONDS 45 /* then it says that there was nothing, and is asked again */
 
-/* Found before this process became the user whose server it is. */
+/* Found before this process became the user whose it is. */
 static struct clipboard_server clipboard_server;
 static int clipboard_missing;
 
@@ -93,17 +93,18 @@ static int help_CLIPBOARD(const struct message *question, struct message *answer
 {
 	const struct body_clipboard *asked = &question->body.clipboard;
 	struct body_clipboard *said = &answer->body.clipboard;
-	struct clipboard_change change = { .owner = asked->owner };
+	struct clipboard_change change = { .mark = asked->mark };
 	int fd;
 
 	if (clipboard_missing < 0)
 		return clipboard_missing;
-	fd = help_clipboard(&clipboard_server, asked->known, asked->owner, CLIPBOARD_SECONDS, &change);
+	fd = help_clipboard(&clipboard_server, asked->known, asked->mark, CLIPBOARD_SECONDS, &change);
 	said->known = change.changed;
-	said->owner = change.owner;
+	said->mark = change.mark;
 	said->tgid = change.tgid;
 	said->uid = clipboard_server.uid;
-	said->display = clipboard_server.display;
+	said->display = change.display;
+	said->wayland = change.wayland;
 	return fd;
 }
 

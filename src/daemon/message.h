@@ -44,11 +44,13 @@ struct body_login {
 };
 
 struct body_clipboard {
+	uint64_t mark;    /* what was in it then (help_clipboard()); 0: nothing */
 	uint32_t known;   /* asked: has somebody looked before? answered: is there a new text? */
-	uint32_t owner;   /* the window that held the clipboard then; 0: none */
-	uint32_t tgid;    /* of its process; 0: not known, or asked */
-	uint32_t uid;     /* whose server it is */
-	uint32_t display; /* and its number */
+	uint32_t tgid;    /* of the process that it belongs to; 0: not known, or asked */
+	uint32_t uid;     /* whose it is */
+	uint32_t display; /* the number of the X server or of the Wayland compositor */
+	uint32_t wayland; /* which of the two */
+	uint32_t spare;
 };
 
 struct body_time {

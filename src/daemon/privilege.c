@@ -228,10 +228,10 @@ static const struct rule network_rules[] = {
 	WHEN(mprotect, 2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
 };
 
-/* Talking to the X server of this user. */
+/* Talking to the X server or the Wayland compositor of this user; what is copied under Wayland comes through a pipe. */
 static const struct rule clipboard_rules[] = {
 	WHEN(socket, 0, SCMP_CMP_EQ, AF_UNIX, 0), ALWAYS(connect), ALWAYS(sendto), ALWAYS(recvfrom), ALWAYS(getsockopt),
-	ALWAYS(getsockname), ALWAYS(getpeername), ALWAYS(shutdown),
+	ALWAYS(getsockname), ALWAYS(getpeername), ALWAYS(shutdown), ALWAYS(pipe2),
 };
 
 /* Besides: its bookmark, and threads, which libraries make. */

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "clipboard.h"
+#include "clipboard_parts.h"
 
-#include <ctype.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,240 +12,11 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-#include <xcb/res.h>
-#include <xcb/xcb.h>
-#include <xcb/xfixes.h>
 
-#include "help.h"
+#define X_SOCKETS "/tmp/.X11-unix"
+#define USERS_MAX 256
 
-#define SOCKETS        "/tmp/.X11-unix"
-#define SOCKETS_MAX    256
-#define ANSWER_MS      3000 /* for who holds the clipboard to send it */
-#define COOKIES_MAX    65536
-#define ENVIRON_MAX    65536
-#define COOKIE_NAME    "MIT-MAGIC-COOKIE-1"
-
-/* --- the libraries, which a server without X does not have */
-
-#define IN_XCB(F)                                                                                              \
-	F(xcb_connect_to_fd) F(xcb_connection_has_error) F(xcb_disconnect) F(xcb_get_setup)                     \
-	F(xcb_setup_roots_iterator) F(xcb_generate_id) F(xcb_create_window) F(xcb_intern_atom)                  \
-	F(xcb_intern_atom_reply) F(xcb_convert_selection) F(xcb_get_selection_owner)                            \
-	F(xcb_get_selection_owner_reply) F(xcb_get_property) F(xcb_get_property_reply) F(xcb_get_property_value) \
-	F(xcb_get_property_value_length) F(xcb_flush) F(xcb_poll_for_event) F(xcb_get_file_descriptor)          \
-	F(xcb_get_extension_data)
-#define IN_XFIXES(F) F(xcb_xfixes_query_version) F(xcb_xfixes_query_version_reply) F(xcb_xfixes_select_selection_input)
-#define IN_RES(F)                                                                                              \
-	F(xcb_res_query_client_ids) F(xcb_res_query_client_ids_reply) F(xcb_res_query_client_ids_ids_iterator)  \
-	F(xcb_res_client_id_value_value) F(xcb_res_client_id_value_value_length)
-
-#define MEMBER(name) __typeof__(name) *name;
-static struct {
-	IN_XCB(MEMBER)
-	IN_XFIXES(MEMBER)
-	IN_RES(MEMBER)
-	xcb_extension_t *xfixes;
-} x;
-
-static bool load_libraries(void)
-{
-	void *xcb = dlopen("libxcb.so.1", RTLD_NOW), *xfixes = dlopen("libxcb-xfixes.so.0", RTLD_NOW);
-	void *res = dlopen("libxcb-res.so.0", RTLD_NOW);
-	bool all = xcb && xfixes && res;
-
-	if (!all)
-		return false;
-#define FROM(library, name) all = (x.name = dlsym(library, #name)) && all;
-#define FROM_XCB(name)      FROM(xcb, name)
-#define FROM_XFIXES(name)   FROM(xfixes, name)
-#define FROM_RES(name)      FROM(res, name)
-	IN_XCB(FROM_XCB)
-	IN_XFIXES(FROM_XFIXES)
-	IN_RES(FROM_RES)
-	x.xfixes = dlsym(xfixes, "xcb_xfixes_id");
-	return all && x.xfixes;
-}
-
-/* --- whose server */
-
-static bool display_of_name(const char *name, unsigned *display)
-{
-	size_t n = strlen(name);
-
-	if (n < 2 || n > 6 || name[0] != 'X' || strspn(name + 1, "0123456789") != n - 1)
-		return false;
-	*display = (unsigned)strtoul(name + 1, NULL, 10);
-	return true;
-}
-
-static unsigned servers_put(struct clipboard_server *servers, unsigned count, const struct clipboard_server *one)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (servers[i].uid == one->uid) {
-			if (one->display < servers[i].display)
-				servers[i] = *one;
-			return count;
-		}
-	if (count == SOCKETS_MAX)
-		return count;
-	servers[count] = *one;
-	return count + 1;
-}
-
-static int by_display(const void *a, const void *b)
-{
-	const struct clipboard_server *p = a, *q = b;
-
-	return p->display < q->display ? -1 : p->display > q->display;
-}
-
-int help_clipboard_find(unsigned slot, struct clipboard_server *server)
-{
-	static struct clipboard_server servers[SOCKETS_MAX];
-	struct clipboard_server one;
-	DIR *folder = opendir(SOCKETS);
-	struct dirent *entry;
-	struct stat st;
-	unsigned count = 0;
-
-	if (!folder)
-		return -ENOENT;
-	while ((entry = readdir(folder))) {
-		if (!display_of_name(entry->d_name, &one.display) ||
-		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
-		    st.st_uid == 0)
-			continue;
-		one.uid = st.st_uid;
-		one.gid = st.st_gid;
-		count = servers_put(servers, count, &one);
-	}
-	closedir(folder);
-	if (slot >= count)
-		return -ENOENT;
-	qsort(servers, count, sizeof(*servers), by_display);
-	*server = servers[slot];
-	return load_libraries() ? 0 : -ENOSYS;
-}
-
-/* --- the cookie: from here on everything is done as that user */
-
-static ssize_t read_file(const char *path, char *bytes, size_t size)
-{
-	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n, all = 0;
-
-	if (fd < 0)
-		return -1;
-	while ((size_t)all < size && (n = read(fd, bytes + all, size - (size_t)all)) > 0)
-		all += n;
-	return all;
-}
-
-/* A field of the file: its length in two bytes, then so many. */
-static const uint8_t *field(const uint8_t **at, const uint8_t *end, size_t *n)
-{
-	const uint8_t *bytes = *at + 2;
-
-	if (end - *at < 2)
-		return NULL;
-	*n = (size_t)(*at)[0] << 8 | (*at)[1];
-	if ((size_t)(end - bytes) < *n)
-		return NULL;
-	*at = bytes + *n;
-	return bytes;
-}
-
-bool clipboard_cookie(const uint8_t *at, size_t n, unsigned display, char cookie[COOKIE_MAX], size_t *length)
-{
-	const uint8_t *end = at + n;
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", display);
-	while (end - at >= 2) {
-		size_t n_address, n_number, n_name, n_data;
-		const uint8_t *for_number, *name, *data;
-
-		at += 2; /* the family: we know that the server is on this machine */
-		if (!field(&at, end, &n_address) || !(for_number = field(&at, end, &n_number)) ||
-		    !(name = field(&at, end, &n_name)) || !(data = field(&at, end, &n_data)))
-			return false;
-		if ((n_number == 0 || (n_number == strlen(number) && memcmp(for_number, number, n_number) == 0)) &&
-		    n_name == strlen(COOKIE_NAME) && memcmp(name, COOKIE_NAME, n_name) == 0 && n_data <= COOKIE_MAX) {
-			memcpy(cookie, data, n_data);
-			*length = n_data;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool cookie_in(const char *path, unsigned display, char *cookie, size_t *length)
-{
-	static char bytes[COOKIES_MAX];
-	ssize_t n = read_file(path, bytes, sizeof(bytes));
-
-	return n > 0 && clipboard_cookie((const uint8_t *)bytes, (size_t)n, display, cookie, length);
-}
-
-static const char *variable(const char *environ_bytes, size_t n, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *p = environ_bytes; p < environ_bytes + n; p += strlen(p) + 1)
-		if (strncmp(p, name, length) == 0 && p[length] == '=')
-			return p + length + 1;
-	return NULL;
-}
-
-/* The file that a process with this display uses. */
-static bool cookie_of_process(const char *pid, unsigned display, char *cookie, size_t *length)
-{
-	static char bytes[ENVIRON_MAX + 1];
-	char path[4096 + 16], own[16];
-	const char *at, *file;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%.12s/environ", pid);
-	n = read_file(path, bytes, ENVIRON_MAX);
-	if (n <= 0)
-		return false;
-	bytes[n] = 0;
-	at = variable(bytes, (size_t)n, "DISPLAY");
-	snprintf(own, sizeof(own), ":%u", display);
-	if (!at || strncmp(at, own, strlen(own)) != 0 || isdigit((unsigned char)at[strlen(own)]))
-		return false;
-	file = variable(bytes, (size_t)n, "XAUTHORITY");
-	if (!file && (at = variable(bytes, (size_t)n, "HOME"))) {
-		snprintf(path, sizeof(path), "%.4000s/.Xauthority", at);
-		file = path;
-	}
-	return file && cookie_in(file, display, cookie, length);
-}
-
-static bool find_cookie(unsigned display, char *cookie, size_t *length)
-{
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	bool found = false;
-
-	while (processes && !found && (entry = readdir(processes)))
-		if (isdigit((unsigned char)entry->d_name[0]))
-			found = cookie_of_process(entry->d_name, display, cookie, length);
-	if (processes)
-		closedir(processes);
-	return found;
-}
-
-/* --- the server */
-
-struct session {
-	xcb_connection_t *c;
-	xcb_window_t window, root;
-	xcb_atom_t clipboard, utf8, incr, property;
-	unsigned xfixes_event;
-};
-
-static int64_t now_ms(void)
+int64_t clipboard_now_ms(void)
 {
 	struct timespec t;
 
@@ -256,241 +24,150 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* libxcb takes an answer apart as the server says it is built, without a look at where it ends. Bytes behind the 32 that each
- * answer begins with. */
-static size_t answer_more(uint32_t length)
-{
-	return 4 * (size_t)length;
-}
+/* --- who has one */
 
-/* The first screen, if it lies within what the server sent. */
-static const xcb_screen_t *first_screen(xcb_connection_t *c)
-{
-	const xcb_setup_t *setup = x.xcb_get_setup(c);
-	const char *end = (const char *)setup + 8 + answer_more(setup->length);
-	xcb_screen_iterator_t screen;
-
-	if (answer_more(setup->length) < sizeof(*setup) - 8)
-		return NULL;
-	screen = x.xcb_setup_roots_iterator(setup);
-	return screen.rem > 0 && (const char *)screen.data + sizeof(*screen.data) <= end ? screen.data : NULL;
-}
-
-/* Not by the abstract name that libxcb tries first: anybody can take that one, and would be shown the cookie. */
-static int connect_to(const struct clipboard_server *server)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
-
-	snprintf(name.sun_path, sizeof(name.sun_path), SOCKETS "/X%u", server->display);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0 &&
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.uid == server->uid)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -ECONNREFUSED;
-}
-
-static xcb_atom_t atom(xcb_connection_t *c, const char *name)
-{
-	xcb_intern_atom_reply_t *reply =
-		x.xcb_intern_atom_reply(c, x.xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
-	xcb_atom_t found = reply ? reply->atom : XCB_ATOM_NONE;
-
-	free(reply);
-	return found;
-}
-
-static bool begin(struct session *s, const struct clipboard_server *server)
-{
-	char cookie[COOKIE_MAX];
-	size_t length = 0;
-	xcb_auth_info_t auth = { (int)strlen(COOKIE_NAME), (char *)(uintptr_t)COOKIE_NAME, 0, cookie };
-	bool has_cookie = find_cookie(server->display, cookie, &length);
-	const xcb_query_extension_reply_t *extension;
-	const uint32_t events = XCB_EVENT_MASK_PROPERTY_CHANGE;
-	const xcb_screen_t *screen;
-	xcb_xfixes_query_version_reply_t *version;
-	int fd = connect_to(server);
-
-	if (fd < 0)
-		return false;
-	auth.datalen = (int)length;
-	s->c = x.xcb_connect_to_fd(fd, has_cookie ? &auth : NULL);
-	if (x.xcb_connection_has_error(s->c))
-		return false;
-	screen = first_screen(s->c);
-	if (!screen)
-		return false;
-	s->root = screen->root;
-	extension = x.xcb_get_extension_data(s->c, x.xfixes);
-	if (!extension || !extension->present)
-		return false;
-	s->xfixes_event = extension->first_event;
-	version = x.xcb_xfixes_query_version_reply(s->c, x.xcb_xfixes_query_version(s->c, 1, 0), NULL);
-	if (!version)
-		return false;
-	free(version);
-	s->clipboard = atom(s->c, "CLIPBOARD");
-	s->utf8 = atom(s->c, "UTF8_STRING");
-	s->incr = atom(s->c, "INCR");
-	s->property = atom(s->c, "KONSEKI_CLIPBOARD");
-	s->window = x.xcb_generate_id(s->c);
-	x.xcb_create_window(s->c, 0, s->window, s->root, 0, 0, 1, 1, 0, XCB_WINDOW_CLASS_INPUT_ONLY, 0, XCB_CW_EVENT_MASK,
-			    &events);
-	x.xcb_xfixes_select_selection_input(s->c, s->window, s->clipboard,
-					    XCB_XFIXES_SELECTION_EVENT_MASK_SET_SELECTION_OWNER);
-	x.xcb_flush(s->c);
-	return !x.xcb_connection_has_error(s->c);
-}
-
-static uint32_t owner_now(struct session *s)
-{
-	xcb_get_selection_owner_reply_t *reply =
-		x.xcb_get_selection_owner_reply(s->c, x.xcb_get_selection_owner(s->c, s->clipboard), NULL);
-	uint32_t owner = reply ? reply->owner : 0;
-
-	free(reply);
-	return owner;
-}
-
-/* The next event, or NULL when the time is over or the server gone. */
-static xcb_generic_event_t *next_event(struct session *s, int64_t until_ms)
-{
-	for (;;) {
-		xcb_generic_event_t *event = x.xcb_poll_for_event(s->c);
-		struct pollfd p = { .fd = x.xcb_get_file_descriptor(s->c), .events = POLLIN };
-		int64_t left = until_ms - now_ms();
-
-		if (event)
-			return event;
-		if (left <= 0 || x.xcb_connection_has_error(s->c))
-			return NULL;
-		poll(&p, 1, (int)left);
-	}
-}
-
-/* As the server saw who connected: no program says it of itself. */
-static uint32_t process_of(struct session *s, uint32_t window)
-{
-	xcb_res_client_id_spec_t spec = { window, XCB_RES_CLIENT_ID_MASK_LOCAL_CLIENT_PID };
-	xcb_res_query_client_ids_reply_t *reply =
-		x.xcb_res_query_client_ids_reply(s->c, x.xcb_res_query_client_ids(s->c, 1, &spec), NULL);
-	uint32_t tgid = 0;
-
-	if (reply && reply->num_ids > 0 &&
-	    answer_more(reply->length) >= sizeof(xcb_res_client_id_value_t) + sizeof(tgid)) {
-		xcb_res_client_id_value_iterator_t first = x.xcb_res_query_client_ids_ids_iterator(reply);
-
-		if (x.xcb_res_client_id_value_value_length(first.data) > 0)
-			tgid = *x.xcb_res_client_id_value_value(first.data);
-	}
-	free(reply);
-	return tgid;
-}
-
-/* --- its text */
-
-struct text {
-	char *bytes; /* CLIPBOARD_TEXT_MAX */
-	size_t n;
+struct users {
+	struct clipboard_server list[USERS_MAX];
+	unsigned count;
 };
 
-/* Takes what stands in our property; its type. */
-static xcb_atom_t take_property(struct session *s, struct text *text, size_t *taken)
+bool clipboard_number(const char *name, const char *prefix, unsigned *number)
 {
-	xcb_get_property_reply_t *reply = x.xcb_get_property_reply(
-		s->c,
-		x.xcb_get_property(s->c, 1, s->window, s->property, XCB_GET_PROPERTY_TYPE_ANY, 0, CLIPBOARD_TEXT_MAX / 4),
-		NULL);
-	xcb_atom_t type = reply ? reply->type : XCB_ATOM_NONE;
+	size_t n = strlen(name), n_prefix = strlen(prefix);
 
-	*taken = reply ? (size_t)x.xcb_get_property_value_length(reply) : 0;
-	if (reply && *taken > answer_more(reply->length))
-		*taken = answer_more(reply->length);
-	if (reply && type != s->incr && reply->format == 8) {
-		size_t room = CLIPBOARD_TEXT_MAX - text->n, n = *taken < room ? *taken : room;
-
-		memcpy(text->bytes + text->n, x.xcb_get_property_value(reply), n);
-		text->n += n;
-	}
-	free(reply);
-	return type;
-}
-
-/* A large text comes in parts: each appears in the property when we have taken the one before, an empty one ends it. */
-static void take_parts(struct session *s, struct text *text, int64_t until_ms)
-{
-	xcb_generic_event_t *event;
-	size_t taken = 1;
-
-	x.xcb_flush(s->c);
-	while (taken > 0 && text->n < CLIPBOARD_TEXT_MAX && (event = next_event(s, until_ms))) {
-		const xcb_property_notify_event_t *p = (const void *)event;
-
-		if ((event->response_type & 0x7f) == XCB_PROPERTY_NOTIFY && p->atom == s->property &&
-		    p->state == XCB_PROPERTY_NEW_VALUE)
-			take_property(s, text, &taken);
-		free(event);
-	}
-}
-
-static bool ask_for(struct session *s, xcb_atom_t form, xcb_timestamp_t time, struct text *text)
-{
-	int64_t until_ms = now_ms() + ANSWER_MS;
-	xcb_generic_event_t *event;
-	bool answered = false, given = false;
-	size_t taken;
-
-	x.xcb_convert_selection(s->c, s->window, s->clipboard, form, s->property, time);
-	x.xcb_flush(s->c);
-	while (!answered && (event = next_event(s, until_ms))) {
-		const xcb_selection_notify_event_t *n = (const void *)event;
-
-		answered = (event->response_type & 0x7f) == XCB_SELECTION_NOTIFY && n->requestor == s->window;
-		given = answered && n->property != XCB_ATOM_NONE;
-		free(event);
-	}
-	if (!given)
+	if (n <= n_prefix || n > n_prefix + 5 || strncmp(name, prefix, n_prefix) != 0 ||
+	    strspn(name + n_prefix, "0123456789") != n - n_prefix)
 		return false;
-	if (take_property(s, text, &taken) == s->incr)
-		take_parts(s, text, until_ms);
+	*number = (unsigned)strtoul(name + n_prefix, NULL, 10);
 	return true;
 }
 
-static bool fetch(struct session *s, xcb_timestamp_t time, struct text *text)
+/* NULL: of root, or too many. */
+static struct clipboard_server *user_of(struct users *users, const struct stat *st)
 {
-	return ask_for(s, s->utf8, time, text) || ask_for(s, XCB_ATOM_STRING, time, text);
+	struct clipboard_server *u;
+
+	for (u = users->list; u < users->list + users->count; u++)
+		if (u->uid == st->st_uid)
+			return u;
+	if (st->st_uid == 0 || users->count == USERS_MAX)
+		return NULL;
+	users->count++;
+	*u = (struct clipboard_server){ .uid = st->st_uid, .gid = st->st_gid };
+	return u;
 }
 
-/* Until there is a text, or the time is over. */
-static bool wait_for_text(struct session *s, bool known, uint32_t owner, int64_t until_ms, struct text *text,
-			  struct clipboard_change *change)
+static void find_x(struct users *users)
 {
-	xcb_timestamp_t time = XCB_CURRENT_TIME;
-	xcb_generic_event_t *event;
+	DIR *folder = opendir(X_SOCKETS);
+	struct dirent *entry;
+	struct clipboard_server *u;
+	struct stat st;
+	unsigned display;
 
-	change->owner = owner_now(s);
-	if (known && change->owner && change->owner != owner && fetch(s, time, text))
-		return true;
-	while ((event = next_event(s, until_ms))) {
-		const xcb_xfixes_selection_notify_event_t *n = (const void *)event;
-		bool is_new = (event->response_type & 0x7f) == s->xfixes_event + XCB_XFIXES_SELECTION_NOTIFY;
-
-		if (is_new) {
-			change->owner = n->owner;
-			time = n->selection_timestamp;
-		}
-		free(event);
-		if (is_new && change->owner && fetch(s, time, text))
-			return true;
+	while (folder && (entry = readdir(folder))) {
+		if (!clipboard_number(entry->d_name, "X", &display) ||
+		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
+		    !(u = user_of(users, &st)))
+			continue;
+		if (!u->x || display < u->display)
+			u->display = display;
+		u->x = true;
 	}
-	return false;
+	if (folder)
+		closedir(folder);
 }
 
-static int sealed_text(const struct text *text)
+/* Its owner may put a file system of his own there, which would let us wait. */
+static bool is_mounted_by_others(const char *path)
+{
+	static char line[8192], point[4096];
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	bool others = !mounts;
+
+	while (mounts && fgets(line, sizeof(line), mounts))
+		if (sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 && strcmp(point, path) == 0)
+			others = !strstr(line, " - tmpfs ");
+	if (mounts)
+		fclose(mounts);
+	return others;
+}
+
+static bool has_wayland(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	unsigned number;
+	bool has = false;
+
+	while (folder && !has && (entry = readdir(folder)))
+		has = entry->d_type == DT_SOCK && clipboard_number(entry->d_name, "wayland-", &number);
+	if (folder)
+		closedir(folder);
+	return has;
+}
+
+static void find_wayland(struct users *users)
+{
+	DIR *folder = opendir(CLIPBOARD_RUNTIME);
+	struct dirent *entry;
+	struct clipboard_server *u;
+	struct stat st;
+	char path[sizeof(CLIPBOARD_RUNTIME) + 256];
+
+	while (folder && (entry = readdir(folder))) {
+		snprintf(path, sizeof(path), CLIPBOARD_RUNTIME "/%s", entry->d_name);
+		if (strspn(entry->d_name, "0123456789") == strlen(entry->d_name) && !is_mounted_by_others(path) &&
+		    lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == strtoul(entry->d_name, NULL, 10) &&
+		    has_wayland(path) && (u = user_of(users, &st)))
+			u->wayland = true;
+	}
+	if (folder)
+		closedir(folder);
+}
+
+static int by_uid(const void *a, const void *b)
+{
+	const struct clipboard_server *p = a, *q = b;
+
+	return p->uid < q->uid ? -1 : p->uid > q->uid;
+}
+
+int help_clipboard_find(unsigned slot, struct clipboard_server *server)
+{
+	static struct users users;
+
+	users.count = 0;
+	find_x(&users);
+	find_wayland(&users);
+	if (slot >= users.count)
+		return -ENOENT;
+	qsort(users.list, users.count, sizeof(*users.list), by_uid);
+	*server = users.list[slot];
+	server->wayland = server->wayland && clipboard_load_wayland();
+	server->x = server->x && clipboard_load_x();
+	return server->x || server->wayland ? 0 : -ENOSYS;
+}
+
+/* --- looking at it: from here on everything is done as that user */
+
+int clipboard_connect(const char *path, uid_t uid)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (strlen(path) >= sizeof(name.sun_path))
+		return -ENAMETOOLONG;
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid != uid)
+		return -ECONNREFUSED;
+	return MOVE_FD(fd);
+}
+
+static int sealed_text(const struct clipboard_text *text)
 {
 	int fd = memfd_create("clipboard", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
 
@@ -504,23 +181,19 @@ static int sealed_text(const struct text *text)
 	return r < 0 ? r : fd;
 }
 
-int help_clipboard(const struct clipboard_server *server, bool known, uint32_t owner, unsigned seconds,
+int help_clipboard(const struct clipboard_server *server, bool known, uint64_t mark, unsigned seconds,
 		   struct clipboard_change *change)
 {
 	OWNED_HEAP char *bytes = malloc(CLIPBOARD_TEXT_MAX);
-	struct text text = { bytes, 0 };
-	struct session s = { 0 };
-	int r = -ECONNREFUSED;
+	struct clipboard_text text = { bytes, 0 };
+	const struct clipboard_wait wait = { known, mark, clipboard_now_ms() + seconds * 1000 };
+	int r = -ENOTSUP;
 
 	if (!bytes)
 		return -ENOMEM;
-	if (begin(&s, server)) {
-		change->changed = wait_for_text(&s, known, owner, now_ms() + seconds * 1000, &text, change);
-		if (change->changed)
-			change->tgid = process_of(&s, change->owner);
-		r = change->changed || !x.xcb_connection_has_error(s.c) ? sealed_text(&text) : -ECONNRESET;
-	}
-	if (s.c)
-		x.xcb_disconnect(s.c);
-	return r;
+	if (server->wayland)
+		r = clipboard_wait_wayland(server, &wait, &text, change);
+	if (r == -ENOTSUP && server->x)
+		r = clipboard_wait_x(server, &wait, &text, change);
+	return r < 0 ? r : sealed_text(&text);
 }

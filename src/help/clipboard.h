@@ -1,35 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* The clipboard of an X server, as its next change. The process that asks for it becomes the user whose server it is,
- * since it must show his cookie and reads what he and his programs send: so there is nothing in it that is not his. */
+/* The clipboard of an X server or of a Wayland compositor, as its next change. The process that asks for it becomes the user
+ * whose it is, since it must show his cookie and reads what he and his programs send: so there is nothing in it that is not his. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CLIPBOARD_SLOTS    4         /* users whose servers are watched at the same time */
+#define CLIPBOARD_SLOTS    4         /* users whose clipboards are watched at the same time */
 #define CLIPBOARD_TEXT_MAX (1u << 20) /* bytes; of more only the first are read */
 
+/* What a user has of both. When his compositor shows its clipboard, nobody looks at his X server: the one that belongs to the
+ * compositor has the same clipboard, and each text would be told twice. */
 struct clipboard_server {
-	unsigned display;
-	uid_t uid; /* of its socket; never root */
+	uid_t uid; /* never root */
 	gid_t gid;
+	bool x, wayland;
+	unsigned display; /* of X: the lowest number */
 };
 
-/* While names can still be looked up by root and libraries loaded: the server of the slot-th user who has one, of
- * several the one with the lowest number. Nothing but names and owners of sockets is looked at. 0 or -errno: ENOENT
- * (no such user), ENOSYS (libraries of X are not installed). */
+/* While names can still be looked up by root and libraries loaded: what the slot-th user has of those who have any. Nothing but
+ * names and owners of sockets is looked at. 0 or -errno: ENOENT (no such user), ENOSYS (the libraries for it are not installed). */
 int help_clipboard_find(unsigned slot, struct clipboard_server *server);
 
 struct clipboard_change {
-	uint32_t owner; /* the window that holds the clipboard; 0: none */
-	uint32_t tgid;  /* of the process it belongs to, as the server saw it connect; 0: not known */
-	bool changed;   /* else the time is over */
+	uint64_t mark;    /* of X: the window that holds the clipboard; of Wayland: made of the text; 0: nobody, no text */
+	uint32_t tgid;    /* of the process it belongs to, as the X server saw it connect; 0: not known */
+	uint32_t display; /* the number of what was looked at: of the X server, of wayland-N */
+	bool wayland;
+	bool changed; /* else the time is over */
 };
 
-/* Waits for the next text, but not longer than so many seconds. known: was `owner` the holder when somebody looked last?
+/* Waits for the next text, but not longer than so many seconds. known: did somebody look before, and was `mark` what he saw last?
  * Then another one is a change. A sealed memfd with the text (empty if nothing changed) or -errno. */
-int help_clipboard(const struct clipboard_server *server, bool known, uint32_t owner, unsigned seconds,
+int help_clipboard(const struct clipboard_server *server, bool known, uint64_t mark, unsigned seconds,
 		   struct clipboard_change *change);
 
 /* The first cookie in a file of them (.Xauthority, n bytes) that may be for the display. Only bytes are looked at. */

@@ -6,6 +6,7 @@
 """
 import hashlib
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -1439,6 +1440,18 @@ def who_deletes_goes_on_when_konseki_dies(folder):
         archive.close()
 
 
+CLIPBOARD_RULES = ('<Sysmon schemaversion="4.90"><CaptureClipboard/><HashAlgorithms>SHA256</HashAlgorithms>'
+                   '<ArchiveDirectory>konseki-clipboard</ArchiveDirectory><EventFiltering>'
+                   '<ClipboardChange onmatch="exclude"/></EventFiltering></Sysmon>')
+
+
+def root_of(folder):
+    """Of the file system that it is on."""
+    while not os.path.ismount(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
 class Display:
     """An X server of an ordinary user, that wants a cookie; it ends with the test."""
 
@@ -1487,14 +1500,8 @@ class Display:
 def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
     """Each text once, short and long, by the process that the X server knows; neither other selections nor what was there
     before."""
-    rules = write(os.path.join(folder, 'rules.xml'), '<Sysmon schemaversion="4.90"><CaptureClipboard/>'
-                  '<HashAlgorithms>SHA256</HashAlgorithms>'
-                  '<ArchiveDirectory>konseki-clipboard</ArchiveDirectory><EventFiltering>'
-                  '<ClipboardChange onmatch="exclude"/></EventFiltering></Sysmon>')
-    root = folder
-    while not os.path.ismount(root):
-        root = os.path.dirname(root)
-    kept = os.path.join(root, 'konseki-clipboard')
+    rules = write(os.path.join(folder, 'rules.xml'), CLIPBOARD_RULES)
+    kept = os.path.join(root_of(folder), 'konseki-clipboard')
     display = Display()
     konseki = None
     try:
@@ -1539,6 +1546,113 @@ def what_is_copied_to_a_clipboard_is_told_and_kept(folder):
         if konseki:
             konseki.close()
         display.close()
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+class Compositor:
+    """sway of an ordinary user, without a screen; it ends with the test."""
+
+    USER = 'nobody'
+
+    def __init__(self):
+        self.uid = pwd.getpwnam(self.USER).pw_uid
+        self.runtime = f'/run/user/{self.uid}'
+        self.had_folder = os.path.isdir('/run/user')
+        self.settings = os.path.join(self.runtime, 'konseki-test')
+        if os.path.exists(self.settings):
+            shutil.rmtree(self.runtime)  # of a test that was killed
+        os.makedirs(self.runtime)  # not if it is there: a session of this user is no place for a test
+        write(self.settings, 'xwayland disable\n')
+        shutil.chown(self.runtime, self.USER, 'nogroup')
+        os.chmod(self.runtime, 0o700)
+        self.environment = {'PATH': '/usr/bin:/bin', 'XDG_RUNTIME_DIR': self.runtime, 'HOME': '/nonexistent',
+                            'WLR_BACKENDS': 'headless', 'WLR_LIBINPUT_NO_DEVICES': '1', 'WLR_RENDERER': 'pixman'}
+        self.started = []
+        self.begin()
+
+    def begin(self):
+        self.server = self.start('sway', '--config', self.settings)
+        eventually(self.sockets, 'a compositor')
+        self.environment['WAYLAND_DISPLAY'], = self.sockets()
+        self.number = int(self.environment['WAYLAND_DISPLAY'].removeprefix('wayland-'))
+
+    def sockets(self):
+        return [name for name in os.listdir(self.runtime) if re.fullmatch('wayland-[0-9]+', name)]
+
+    def start(self, *words, **options):
+        self.started.append(subprocess.Popen(words, user=self.USER, group='nogroup', extra_groups=[], env=self.environment, cwd='/',
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options))
+        return self.started[-1]
+
+    def copy(self, text, *how):
+        client = self.start('wl-copy', '--foreground', *how, stdin=subprocess.PIPE)
+        client.stdin.write(text)
+        client.stdin.close()
+
+    def end(self):
+        for process in reversed(self.started):
+            process.kill()
+            process.wait()
+        self.started.clear()
+        for name in self.sockets():
+            os.unlink(os.path.join(self.runtime, name))
+
+    def close(self):
+        self.end()
+        shutil.rmtree(self.runtime)
+        if not self.had_folder:
+            os.rmdir('/run/user')
+
+
+def what_is_copied_under_wayland_is_told_and_kept(folder):
+    """Each text once, short and long, in the name of the user, since nobody knows the process; neither what is only marked, nor
+    what is no text, nor what was there before. A compositor that comes later is found, too."""
+    rules = write(os.path.join(folder, 'rules.xml'), CLIPBOARD_RULES)
+    kept = os.path.join(root_of(folder), 'konseki-clipboard')
+    compositor = Compositor()
+    konseki = None
+    try:
+        compositor.copy(b'from before')
+        time.sleep(0.5)
+        konseki = Run(folder, '-c', rules)
+
+        def told(text):
+            return [e['EventData'] for e in konseki.log.events(24) if e['EventData']['Hashes'] == f'SHA256={digest_of(text)}']
+
+        def warm():
+            compositor.copy(os.urandom(8).hex().encode())
+            time.sleep(0.5)
+            return konseki.log.events(24)
+
+        def copied(text, *how):
+            compositor.copy(text, *how)
+            eventually(lambda: told(text), 'an event of the clipboard')
+            expected = {'Image': '-', 'ProcessId': 0, 'User': compositor.USER, 'Session': compositor.number, 'ClientInfo': '-', 'Archived': 'true'}
+            for event in told(text):
+                assert {name: event[name] for name in expected} == expected, event
+            with open(os.path.join(kept, f'{digest_of(text)}.clip'), 'rb') as f:
+                assert f.read() == text
+
+        eventually(warm, 'a first text')
+        texts = ['läng'.encode(), b'0123456789abcdef' * 40000, b'last', b'in another life']
+        copied(texts[0])
+        copied(texts[1])
+        compositor.copy(b'only marked', '--primary')
+        compositor.copy(b'no text', '--type', 'image/png')
+        time.sleep(0.3)
+        copied(texts[2])
+        compositor.end()
+        compositor.begin()
+        eventually(lambda: not compositor.copy(b'again') and (time.sleep(0.5) or told(b'again')), 'another compositor')
+        copied(texts[3])
+        assert [len(told(text)) for text in texts] == [1] * len(texts)
+        assert not any(told(text) for text in (b'from before', b'only marked', b'no text'))
+        konseki.stop()
+        assert not konseki.log.reports(), konseki.log.reports()
+    finally:
+        if konseki:
+            konseki.close()
+        compositor.close()
         shutil.rmtree(kept, ignore_errors=True)
 
 
@@ -1593,10 +1707,7 @@ def with_hostile_displays(folder, manners, also=lambda konseki: None):
             konseki.close()
         for display in displays:
             display.close()
-        root = folder
-        while not os.path.ismount(root):
-            root = os.path.dirname(root)
-        shutil.rmtree(os.path.join(root, 'konseki-clipboard'), ignore_errors=True)
+        shutil.rmtree(os.path.join(root_of(folder), 'konseki-clipboard'), ignore_errors=True)
 
 
 def display_servers_that_send_rubbish_disturb_nobody(folder):
@@ -1629,7 +1740,7 @@ def display_servers_that_never_answer_disturb_nobody(folder):
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
-                      'Display', 'triggers', 'Archive', 'digest_of',
+                      'Display', 'Compositor', 'root_of', 'triggers', 'Archive', 'digest_of',
                       'HostileDisplay', 'with_hostile_displays')]
 
 if __name__ == '__main__':
