@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -492,33 +494,118 @@ static bool act_orphan(struct actor *a, const char *name)
 	return true;
 }
 
-/* The two ways to read another's memory that leave it running: the call, and the file. */
-static bool act_read_memory(struct actor *a, const char *name)
+/* --- Looks into another process. --- */
+
+static int own_number = 1;
+
+static void read_by_vector(pid_t pid, pid_t initial)
 {
-	uint64_t since = now();
+	struct iovec here = { &(int){ 0 }, sizeof(int) }, there = { &own_number, sizeof(int) };
+
+	(void)initial;
+	if (MUST(process_vm_readv(pid, &here, 1, &there, 1, 0)) != sizeof(int))
+		NEVER("another's memory was not read");
+}
+
+static void write_by_vector(pid_t pid, pid_t initial)
+{
+	struct iovec here = { &(int){ 2 }, sizeof(int) }, there = { &own_number, sizeof(int) };
+
+	(void)initial;
+	if (MUST(process_vm_writev(pid, &here, 1, &there, 1, 0)) != sizeof(int))
+		NEVER("another's memory was not written");
+}
+
+static void open_memory(pid_t initial, int flags)
+{
 	char path[32];
-	int word;
-	struct iovec here = { &word, sizeof(word) }, there = { (void *)(uintptr_t)codes, sizeof(word) };
+
+	snprintf(path, sizeof(path), "%d/mem", initial);
+	MUST(close((int)MUST(openat(proc_directory(), path, flags | O_CLOEXEC))));
+}
+
+static void open_to_read(pid_t pid, pid_t initial)
+{
+	(void)pid;
+	open_memory(initial, O_RDONLY);
+}
+
+static void open_to_write(pid_t pid, pid_t initial)
+{
+	(void)pid;
+	open_memory(initial, O_WRONLY);
+}
+
+static void take_descriptor(pid_t pid, pid_t initial)
+{
+	int fd = (int)MUST(syscall(SYS_pidfd_open, pid, 0));
+
+	(void)initial;
+	MUST(close((int)MUST(syscall(SYS_pidfd_getfd, fd, STDERR_FILENO, 0))));
+	MUST(close(fd));
+}
+
+static void trace(pid_t pid, pid_t initial)
+{
+	(void)initial;
+	MUST(ptrace(PTRACE_ATTACH, pid, NULL, NULL));
+	wait_status(pid);
+}
+
+static void seize(pid_t pid, pid_t initial)
+{
+	(void)initial;
+	MUST(ptrace(PTRACE_SEIZE, pid, NULL, NULL));
+}
+
+/* The child lets it be done; it stops when it has. */
+static void see_it_trace_itself(pid_t pid, pid_t initial)
+{
+	(void)initial;
+	if (!WIFSTOPPED(wait_status(pid)))
+		NEVER("a child that is traced did not stop");
+}
+
+static const struct reaching {
+	const char *name, *access;
+	void (*reach)(pid_t pid, pid_t initial);
+	bool child_is_willing;
+} reachings[] = {
+	{ "process_vm_readv", "0x10", read_by_vector, false },
+	{ "process_vm_writev", "0x20", write_by_vector, false },
+	{ "another's memory opened to read", "0x10", open_to_read, false },
+	{ "another's memory opened to write", "0x20", open_to_write, false },
+	{ "pidfd_getfd", "0x40", take_descriptor, false },
+	{ "PTRACE_ATTACH", "0x1fffff", trace, false },
+	{ "PTRACE_SEIZE", "0x1fffff", seize, false },
+	{ "PTRACE_TRACEME", "0x1fffff", see_it_trace_itself, true },
+};
+
+static void be_reached(const struct reaching *r)
+{
+	if (r->child_is_willing && (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0))
+		_exit(101);
+	for (;;)
+		pause();
+}
+
+static bool act_reach(struct actor *a, const char *name)
+{
+	const struct reaching *r = &reachings[choose(a, ARRAY_SIZE(reachings))];
+	uint64_t since = now();
 	pid_t pid, initial;
 
 	if (a->worker->unprivileged) /* who changed its user may not look into its own children */
 		return false;
 	pid = (pid_t)MUST(fork());
 	if (pid == 0)
-		for (;;)
-			pause();
+		be_reached(r);
 	initial = initial_pid(a->worker, pid);
-	if (choose(a, 2)) {
-		if (MUST(process_vm_readv(pid, &here, 1, &there, 1, 0)) != sizeof(word))
-			NEVER("another's memory was not read");
-	} else {
-		snprintf(path, sizeof(path), "%d/mem", initial);
-		MUST(close((int)MUST(openat(proc_directory(), path, O_RDONLY | O_CLOEXEC))));
-	}
-	ledger_access(a, initial, "0x10", name, since);
+	r->reach(pid, initial);
+	ledger_access(a, initial, r->access, r->name, since);
 	MUST(kill(pid, SIGKILL));
 	if (wait_status(pid) != SIGKILL)
-		NEVER("a process that was read did not end as it should");
+		NEVER("a process that was reached into did not end as it should");
 	ledger_exit(a->worker, initial, own_image(), name, since);
 	return true;
 }
@@ -589,7 +676,7 @@ const struct operation process_operations[] = {
 	{ "failed execve", 8, act_failed_exec },
 	{ "a child with files", 15, act_child_with_files },
 	{ "an orphan", 6, act_orphan },
-	{ "another's memory", 8, act_read_memory },
+	{ "a look into another", 10, act_reach },
 	{ "another's code", 4, act_write_code },
 	{ "a program in memory", 4, act_memory_only },
 	{ "a program that loses its file", 3, act_loses_file },
