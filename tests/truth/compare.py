@@ -33,6 +33,7 @@ NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect'
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
 CLOCKS_DIFFER_NS = 50_000_000
 CLOCKS_USUALLY_DIFFER_NS = 1_000_000
+STARTS_WITHIN_NS = 2_000_000_000  # the generator: from its exec to its first line, on a machine that is busy
 DIFFERENCES_SHOWN = 12
 
 PARENT = 4  # where a ProcessCreate's object has the parent's process id
@@ -98,8 +99,8 @@ class Ledger:
         lives = collections.defaultdict(list)
         for operation in self.operations:
             if operation.id == TERMINATE:
-                lives[operation.pid].append((operation.since - CLOCKS_DIFFER_NS,
-                                             operation.until + CLOCKS_DIFFER_NS))
+                before = STARTS_WITHIN_NS if operation.pid == self.begin['pid'] else CLOCKS_DIFFER_NS
+                lives[operation.pid].append((operation.since - before, operation.until + CLOCKS_DIFFER_NS))
         for spans in lives.values():
             spans.sort()
         return lives
