@@ -21,13 +21,15 @@ import re
 import sys
 import time
 
-CREATE, CONNECT, TERMINATE, REMOTE, ACCESS, TAMPERING = 1, 3, 5, 8, 10, 25
-OF_TWO = (REMOTE, ACCESS)
-FILES = {2: 'TargetFilename', 11: 'TargetFilename', 15: 'TargetFilename', 17: 'PipeName', 18: 'PipeName',
+CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, SETTING, TAMPERING, BPF = 1, 3, 5, 6, 8, 10, 13, 25, 100
+WHO = {MODULE: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
+       ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
+FILES = {2: 'TargetFilename', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename', 17: 'PipeName', 18: 'PipeName',
          26: 'TargetFilename'}  # where they name their object
 NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
-         REMOTE: 'CreateRemoteThread', ACCESS: 'ProcessAccess', TAMPERING: 'ProcessTampering', 11: 'FileCreate', 15: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
-         18: 'PipeEvent (connected)', 26: 'FileDeleteDetected'}
+         MODULE: 'DriverLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
+         11: 'FileCreate', SETTING: 'RegistryEvent (value set)', 15: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
+         18: 'PipeEvent (connected)', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -57,6 +59,12 @@ def what_was_done(line, generator):
         return (generator, user, line['target'], line['access'])
     if line['event'] == REMOTE:
         return (generator, user, line['target'])
+    if line['event'] == MODULE:
+        return (ledger_bytes(line['path']),)
+    if line['event'] == SETTING:
+        return (generator, user, ledger_bytes(line['object']), ledger_bytes(line['value']))
+    if line['event'] == BPF:
+        return (generator, user, line['command'], line['type'], line['name'], line['id'])
     if line['event'] == TAMPERING:
         return (ledger_bytes(line['image']), user, line['type'])
     if line['event'] == TERMINATE:
@@ -88,8 +96,10 @@ class Ledger:
                 if 'bind' in line:
                     self.binds.append((ledger_bytes(line['bind']) + b'/', ledger_bytes(line['also']) + b'/'))
                     continue
-                self.operations.append(Operation(line['event'], line['pid'], what_was_done(line, generator),
+                pid = None if line['event'] == MODULE else line['pid']
+                self.operations.append(Operation(line['event'], pid, what_was_done(line, generator),
                                                  line['since'], line['until'] or time.time_ns(), line['how']))
+        self.modules = {o.what for o in self.operations if o.id == MODULE}
         self.generator = generator
         self.directory = ledger_bytes(self.begin['directory']) + b'/'
         self.lives = self.find_lives()
@@ -131,6 +141,8 @@ def what_was_seen(event, data):
         return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'], data['GrantedAccess'])
     if event == REMOTE:
         return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'])
+    if event == MODULE:
+        return (log_bytes(data['ImageLoaded']),)
     image, user = log_bytes(data['Image']), data['User']
     if event in FILES:
         return (image, user, log_bytes(data[FILES[event]]))
@@ -138,6 +150,10 @@ def what_was_seen(event, data):
         return (image, user, data['Type'])
     if event == TERMINATE:
         return (image, user)
+    if event == SETTING:
+        return (image, user, log_bytes(data['TargetObject']), log_bytes(data['Details']))
+    if event == BPF:
+        return (image, user, data['BpfCommand'], data['BpfProgramType'], data['BpfProgramName'], data['BpfProgramId'])
     if event == CONNECT:
         return (image, user, data['Protocol'], data['Initiated'], data['SourceIsIpv6'], data['SourceIp'],
                 data['SourcePort'], data['DestinationIsIpv6'], data['DestinationIp'],
@@ -160,9 +176,12 @@ class Clock:
         return self.ns + int(fraction.ljust(9, '0'))
 
 
-def touches(event, directory):
-    """Whether a record speaks of the generator's directory, whoever did it."""
-    return any(isinstance(value, bytes) and value.startswith(directory) for value in event.what)
+def is_of(ledger, event):
+    """Whether a record is of a process of the generator, or speaks of its directory or module, whoever did it."""
+    if event.id == MODULE:
+        return event.what in ledger.modules
+    return ledger.life(event.pid, event.time) is not None or \
+        any(isinstance(value, bytes) and value.startswith(ledger.directory) for value in event.what)
 
 
 def by_the_mount_used(what, binds):
@@ -193,12 +212,10 @@ class Log:
             what = what_was_seen(system['EventID'], data)
             if not mounts_known:
                 what = by_the_mount_used(what, ledger.binds)
-            two = system['EventID'] in OF_TWO
-            pid = 'SourceProcessId' if two else 'ProcessId'
-            guid = ('SourceProcessGUID' if system['EventID'] == ACCESS else 'SourceProcessGuid') if two else 'ProcessGuid'
-            event = Event(system['EventID'], data[pid], what, clock.read(system['TimeCreated']), data[guid],
+            pid, guid = WHO.get(system['EventID'], ('ProcessId', 'ProcessGuid'))
+            event = Event(system['EventID'], data.get(pid), what, clock.read(system['TimeCreated']), data.get(guid),
                           data.get('ParentProcessGuid'), system['EventRecordID'])
-            if ledger.life(event.pid, event.time) is not None or touches(event, ledger.directory):
+            if is_of(ledger, event):
                 self.events.append(event)
         self.events.sort(key=lambda e: (e.time, e.record))
 
@@ -309,6 +326,8 @@ def compare_identities(tap, ledger, log):
     """A ProcessGuid for each image of each process: new at exec, kept until then, never used twice."""
     current, owner, of_life, differences = {}, {}, {}, []
     for event in log.events:
+        if event.guid is None:
+            continue
         life = event.pid, ledger.life(event.pid, event.time)
         known = current.get(life)
         if event.id == CREATE or known is None:

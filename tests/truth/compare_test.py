@@ -41,6 +41,10 @@ LEDGER = [
     operation(5, 'the generator', MAIN, 0, 0, image=GENERATOR),
     {'bind': ROOT + '/bind', 'also': ROOT + '/bound'},
     operation(26, 'unlink', MAIN, 390, 391, path=ROOT + '/bind/x'),
+    operation(6, 'a module', MAIN, 110, 111, path='/t/dummy.ko'),
+    operation(9, 'a device', MAIN, 112, 113, path=ROOT + '/disk'),
+    operation(13, 'a setting', MAIN, 114, 115, object='/proc/sys/x', value='one'),
+    operation(100, 'a program', MAIN, 116, 117, command='BPF_PROG_LOAD', type='SOCKET_FILTER', name='x', id=5),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -89,8 +93,14 @@ LOG = [
     record(11, 2, 104, MAIN, TargetFilename=ROOT + '/x'),
     record(13, 25, 108, MAIN, Type='Image is deleted'),
     record(12, 17, 106, MAIN, PipeName=ROOT + '/x'),
+    {**record(14, 6, 110, MAIN), 'EventData': {'ImageLoaded': '/t/dummy.ko'}},
+    record(15, 9, 112, MAIN, Device=ROOT + '/disk'),
+    record(16, 13, 114, MAIN, TargetObject='/proc/sys/x', Details='one'),
+    record(17, 100, 116, MAIN, BpfCommand='BPF_PROG_LOAD', BpfProgramType='SOCKET_FILTER', BpfProgramName='x', BpfProgramId=5),
 ]
-TALLY = {1: [2, 0, 2, 0], 2: [1, 0, 1, 0], 8: [0, 0, 0, 0], 25: [1, 0, 1, 0], 15: [0, 0, 0, 0], 17: [1, 0, 1, 0], 18: [0, 0, 0, 0], 3: [1, 0, 1, 0], 5: [2, 0, 2, 0], 10: [1, 0, 1, 0], 11: [5, 3, 2, 0], 26: [2, 0, 2, 0]}
+TALLY = {number: [logged, 0, logged, 0] for number, logged in
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 8: 0, 9: 1, 10: 1, 13: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
+TALLY[11] = [5, 3, 2, 0]
 
 
 def set_data(index, **values):
@@ -144,6 +154,10 @@ CASES = [
     ('missing times', drop(10), '1 times FileCreateTime: each'),
     ('another kind of tampering', set_data(11, Type='Image is replaced'), '1 times ProcessTampering: each'),
     ('another pipe', set_data(12, PipeName=ROOT + '/y'), '1 times PipeEvent (created): each'),
+    ('another module', set_data(13, ImageLoaded='/t/other.ko'), '1 times DriverLoad: each'),
+    ('another device', set_data(14, Device=ROOT + '/disk1'), '1 times RawAccessRead: each'),
+    ('another value', set_data(15, Details='two'), '1 times RegistryEvent (value set): each'),
+    ('another program', set_data(16, BpfProgramId=6), '1 times eBPFEvent: each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),

@@ -17,14 +17,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A name, in the three ways it is needed. */
-struct place {
-	int directory;         /* with name: for the calls that end in "at" */
-	const char *name;
-	char path[PATH_MAX];   /* as this process reaches it */
-	char report[PATH_MAX]; /* as the ledger has it */
-};
-
 #define LONG "long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-long-"
 
 /* What stands before and behind the number in a name. */
@@ -108,6 +100,15 @@ static struct place place_beside(const struct actor *a, const struct slot *s, co
 static struct place place_of(const struct actor *a, const struct slot *s)
 {
 	return place_beside(a, s, s->name);
+}
+
+bool place_unused(struct actor *a, struct place *ret)
+{
+	const struct slot *s = new_slot(a, NULL);
+
+	if (s)
+		*ret = place_of(a, s);
+	return s;
 }
 
 static void created(const struct actor *a, const char *how, const struct place *p, uint64_t since)

@@ -234,8 +234,10 @@ static void *run_thread(void *argument)
 	for (unsigned i = 0; i < t->operations; i++) {
 		uint64_t family = choose(a, 100);
 
-		if (family < 80)
+		if (family < 78)
 			act(a, file_operations, file_operation_count);
+		else if (family < 80)
+			act(a, system_operations, system_operation_count);
 		else if (family < 90)
 			act(a, network_operations, network_operation_count);
 		else
@@ -358,7 +360,7 @@ static void pivot_root_to(struct worker *w)
 /* The order: what needs privilege first, and the pid namespace, which only children enter, is a fork. */
 static void enter_namespaces(struct worker *w, unsigned kind)
 {
-	int flags = (kind & OWN_MOUNTS ? CLONE_NEWNS : 0) | (kind & OWN_PIDS ? CLONE_NEWPID : 0) |
+	int flags = CLONE_NEWUTS | (kind & OWN_MOUNTS ? CLONE_NEWNS : 0) | (kind & OWN_PIDS ? CLONE_NEWPID : 0) |
 		    (kind & OWN_NETWORK ? CLONE_NEWNET : 0);
 
 	MUST(unshare(flags));
@@ -464,9 +466,13 @@ static void run(struct actor *a)
 {
 	static struct worker workers[PROCESSES_MAX];
 	static pid_t pids[PROCESSES_MAX];
+	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
 
+	strcpy(directory.access, options.directory);
+	strcpy(directory.report, options.directory);
+	system_init(a, &directory);
 	for (unsigned i = 0; i < options.processes; i++) {
 		prepare_worker(a, &workers[i], i);
 		pids[i] = fork_actor(a);

@@ -21,9 +21,10 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'vm'))
 import vm  # noqa: E402
 
 PLACES = {'ext4': '/work', 'tmpfs': '/dev/shm'}
+BESIDE = '/usr/lib/truth/'  # where the generator lies, and what it needs
 SCRIPT = '''
 mkdir -p /out/{name}
-/record.sh /usr/bin/konseki /usr/lib/truth/generate {place} /out/{name} {operations} {seed} >/out/{name}/record 2>&1 ||
+/record.sh /usr/bin/konseki {beside}generate {place} /out/{name} {operations} {seed} >/out/{name}/record 2>&1 ||
 	echo failed >/out/{name}/failed
 rm -rf {place}/files
 '''
@@ -31,13 +32,16 @@ rm -rf {place}/files
 
 def record(kernel, operations, seed):
     """Files that the guest left: {'ext4/ledger': bytes ...}, or None."""
-    guest = vm.Guest(''.join(SCRIPT.format(name=name, place=place, operations=operations, seed=seed)
+    of_kernel = vm.kernel(kernel)
+    guest = vm.Guest('insmod ' + BESIDE + 'loop.ko\n' + ''.join(SCRIPT.format(beside=BESIDE, name=name, place=place, operations=operations, seed=seed)
                              for name, place in PLACES.items()))
     guest.copy(os.path.join(HERE, 'record.sh'), '/record.sh')
     guest.copy_program(KONSEKI, '/usr/bin/konseki')
     for program in ('generate', 'leaf'):
-        guest.copy(os.path.join(BUILD, 'tests', 'truth', program), '/usr/lib/truth/' + program)
-    outcome = vm.boot(vm.kernel(kernel), guest, seconds=900)
+        guest.copy(os.path.join(BUILD, 'tests', 'truth', program), BESIDE + program)
+    for module in ('loop', 'dummy'):
+        guest.add(f'{BESIDE}{module}.ko', of_kernel.module(module))
+    outcome = vm.boot(of_kernel, guest, seconds=900)
     if outcome.status == 0:
         return outcome.files
     print(outcome.text('guest.txt'), outcome.console, sep='\n')

@@ -220,3 +220,35 @@ void ledger_tampering(const struct worker *w, pid_t pid, const char *whose, cons
 	put_text(&l, "type", type);
 	write_line(&l);
 }
+
+void ledger_setting(const struct actor *a, const char *object, const char *value, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_SETTING_VALUE, how, a->worker, a->pid, since, now());
+	put_text(&l, "object", object);
+	put_text(&l, "value", value);
+	write_line(&l);
+}
+
+void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
+		const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_BPF, how, a->worker, a->pid, since, now());
+	put_text(&l, "command", command);
+	put_text(&l, "type", type);
+	put_text(&l, "name", name);
+	put_number(&l, "id", (uint64_t)id);
+	write_line(&l);
+}
+
+void ledger_module(const struct actor *a, const char *path, const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_MODULE, how, a->worker, a->pid, since, now());
+	put_text(&l, "path", path);
+	write_line(&l);
+}

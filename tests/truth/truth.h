@@ -42,6 +42,14 @@ struct slot {
 	char name[NAME_MAX + 1];
 };
 
+/* A name, in the three ways it is needed. */
+struct place {
+	int directory;         /* with name: for the calls that end in "at" */
+	const char *name;
+	char path[PATH_MAX];   /* as this process reaches it */
+	char report[PATH_MAX]; /* as the ledger has it */
+};
+
 struct uring {
 	int fd; /* -1: not set up */
 	unsigned *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
@@ -67,8 +75,8 @@ struct operation {
 	unsigned weight;
 	bool (*act)(struct actor *a, const char *name);
 };
-extern const struct operation file_operations[], process_operations[], network_operations[];
-extern const size_t file_operation_count, process_operation_count, network_operation_count;
+extern const struct operation file_operations[], process_operations[], network_operations[], system_operations[];
+extern const size_t file_operation_count, process_operation_count, network_operation_count, system_operation_count;
 
 /* generate.c */
 long must(long value, const char *what, const char *file, int line);
@@ -109,26 +117,39 @@ void ledger_access(const struct actor *a, pid_t target, const char *access, cons
 void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since);
 void ledger_tampering(const struct worker *w, pid_t pid, const char *image, const char *type, const char *how,
 		      uint64_t since);
+void ledger_setting(const struct actor *a, const char *object, const char *value, const char *how, uint64_t since);
+void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
+		const char *how, uint64_t since);
+void ledger_module(const struct actor *a, const char *path, const char *how, uint64_t since);
 const char *own_image(void);
 
 #define EVENT_PROCESS_CREATE     1
 #define EVENT_FILE_TIME          2
 #define EVENT_NETWORK_CONNECT    3
 #define EVENT_PROCESS_TERMINATE  5
+#define EVENT_MODULE             6
 #define EVENT_REMOTE_CODE        8
+#define EVENT_RAW_DEVICE         9
 #define EVENT_PROCESS_ACCESS    10
 #define EVENT_FILE_CREATE       11
+#define EVENT_SETTING_VALUE     13
 #define EVENT_FILE_STREAM       15
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
 #define EVENT_TAMPERING         25
 #define EVENT_FILE_DELETE       26
+#define EVENT_BPF              100
 
 /* files.c */
 void files_init(struct actor *a, const char *prefix); /* makes its directories */
 void files_init_lower(const struct actor *a, const struct area *lower, unsigned area, const char *prefix);
 void make_file_with(const struct actor *a, const struct area *where, const char *name,
 		    const void *content, size_t n, mode_t mode);
+
+bool place_unused(struct actor *a, struct place *ret); /* where nothing is; false: no name is free */
+
+/* system.c */
+void system_init(const struct actor *a, const struct area *where); /* once, before there are workers */
 
 /* network.c */
 void server_new(struct worker *w);        /* before the worker's threads; sockets of its network */
