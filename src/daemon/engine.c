@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -398,8 +399,21 @@ static void report(struct engine *g)
 	order_answer_status(g->start->orders, &r);
 }
 
+/* A file was closed after we had looked before, and what is in it was written at its last change. */
+static uint64_t time_of_change(const struct engine *g, int file)
+{
+	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME), changed_ns;
+	struct stat st;
+
+	if (fstat(file, &st) < 0)
+		return now_ns;
+	changed_ns = (uint64_t)st.st_ctim.tv_sec * SECOND_NS + (uint64_t)st.st_ctim.tv_nsec - enrich_utc(g->enrich, 0);
+	return changed_ns < g->folders_read_ns ? g->folders_read_ns : changed_ns < now_ns ? changed_ns : now_ns;
+}
+
 static void read_folder_watch(struct engine *g)
 {
+	uint64_t time_ns, began_ns = clock_ns(CLOCK_BOOTTIME);
 	uint32_t tgid;
 	int file, r;
 
@@ -411,10 +425,14 @@ static void read_folder_watch(struct engine *g)
 		if (r < 0)
 			return;
 		/* Whoever it was, its birth was put into the ring before. */
-		enrich_who(g->enrich, tgid, enrich_utc(g->enrich, g->now_ns), &who);
-		if (!changes_touched_take(g->changes, file, NULL, 0, &who, g->now_ns, 0))
+		catch_up(g);
+		time_ns = time_of_change(g, file);
+		enrich_who(g->enrich, tgid, enrich_utc(g->enrich, time_ns), &who);
+		time_ns = enrich_time_of(g->enrich, &who, time_ns);
+		if (!changes_touched_take(g->changes, file, NULL, 0, &who, time_ns, 0))
 			g->settings_lost++;
 	}
+	g->folders_read_ns = began_ns;
 }
 
 /* The rings are where the held record and all behind it wait: not for long, and not when they fill. */

@@ -46,7 +46,7 @@ struct engine {
 	struct changes *changes;
 	struct exec_watch_reader folder_watch;
 	bool settings_wanted; /* events 12 to 14 and 19 to 21 */
-	uint64_t folders_marked_ns, settings_lost;
+	uint64_t folders_marked_ns, folders_read_ns, settings_lost;
 	bool holding; /* the record at the head of the rings waits for an answer of the helper */
 	bool changing_rules;
 	struct arena arenas[2]; /* [1]: records read while another one waits for its process */

@@ -618,8 +618,11 @@ bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struc
 uint64_t enrich_time_of(const struct enrich *en, const struct ks_who *who, uint64_t time_ns)
 {
 	const struct process *p = process_find(en->processes, who->tgid, who->start_ns);
+	const struct identity *i = p ? process_identity(p, who->exec_id) : NULL;
 	uint64_t until_ns = p ? process_ran_until(p, who->exec_id) : UINT64_MAX;
 
+	if (i && time_ns < i->since_ns)
+		return i->since_ns;
 	return until_ns && until_ns <= time_ns ? until_ns - 1 : time_ns;
 }
 

@@ -101,7 +101,7 @@ bool enrich_content(struct enrich *en, const struct ks_hdr *rec, int file, struc
 /* Who had this number when a file of it was last changed, and what it ran then. False: nobody known; *who then
  * has the number alone. */
 bool enrich_who(struct enrich *en, uint32_t tgid, uint64_t changed_utc_ns, struct ks_who *who);
-/* That time, or the last moment at which who still ran what he ran. */
+/* That time, or the nearest one at which who ran what he ran. */
 uint64_t enrich_time_of(const struct enrich *en, const struct ks_who *who, uint64_t time_ns);
 
 /* A file lost a name: hands in a PROCESS_TAMPERING record for each image that runs it, once in the life of the image. Of

@@ -330,6 +330,7 @@ static void what_was_done_between_fork_and_exec_has_the_image_of_the_parent(void
 	assert_true(enrich_record(en, &made->hdr, &arena, &ev));
 	assert_string_equal(field(&ev, "Image"), "/bin/ls");
 	assert_int_equal(enrich_time_of(en, &made->hdr.who, 5000), 999);
+	assert_int_equal(enrich_time_of(en, &row->hdr.who, 999), 1000);
 }
 
 static void whom_a_process_reached_for_has_a_name_too(void **state)
