@@ -1606,12 +1606,14 @@ class Compositor:
 
 def what_is_copied_under_wayland_is_told_and_kept(folder):
     """Each text once, short and long, in the name of the user, since nobody knows the process; neither what is only marked, nor
-    what is no text, nor what was there before. A compositor that comes later is found, too."""
+    what is no text, nor what was there before. A compositor that comes later is found, too. The user's X server is looked at when
+    there is none."""
     rules = write(os.path.join(folder, 'rules.xml'), CLIPBOARD_RULES)
     kept = os.path.join(root_of(folder), 'konseki-clipboard')
     compositor = Compositor()
-    konseki = None
+    konseki = display = None
     try:
+        display = Display()
         compositor.copy(b'from before')
         time.sleep(0.5)
         konseki = Run(folder, '-c', rules)
@@ -1639,6 +1641,7 @@ def what_is_copied_under_wayland_is_told_and_kept(folder):
         copied(texts[1])
         compositor.copy(b'only marked', '--primary')
         compositor.copy(b'no text', '--type', 'image/png')
+        display.copy(b'elsewhere')
         time.sleep(0.3)
         copied(texts[2])
         compositor.end()
@@ -1646,26 +1649,29 @@ def what_is_copied_under_wayland_is_told_and_kept(folder):
         eventually(lambda: not compositor.copy(b'again') and (time.sleep(0.5) or told(b'again')), 'another compositor')
         copied(texts[3])
         assert [len(told(text)) for text in texts] == [1] * len(texts)
-        assert not any(told(text) for text in (b'from before', b'only marked', b'no text'))
+        assert not any(told(text) for text in (b'from before', b'only marked', b'no text', b'elsewhere'))
+        compositor.end()
+        eventually(lambda: display.copy(b'under X') and (time.sleep(0.5) or told(b'under X')), 'what is copied under X')
+        assert {e['Image'] for e in told(b'under X')} == {'/usr/bin/xclip'}
         konseki.stop()
         assert not konseki.log.reports(), konseki.log.reports()
     finally:
         if konseki:
             konseki.close()
+        if display:
+            display.close()
         compositor.close()
         shutil.rmtree(kept, ignore_errors=True)
 
 
-class HostileDisplay:
-    """hostile_x.py as a user."""
+class Hostile:
+    """A program as a user, that has a socket of this path."""
 
-    def __init__(self, user, manner, number):
-        os.makedirs('/tmp/.X11-unix', exist_ok=True)
-        os.chmod('/tmp/.X11-unix', 0o1777)
-        self.path = f'/tmp/.X11-unix/X{number}'
+    def __init__(self, user, path, program, *words):
+        self.path = path
         self.said = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([os.path.join(os.path.dirname(os.path.abspath(__file__)), 'hostile_x.py'), manner,
-                                         str(number)], user=user, extra_groups=[], stdout=self.said, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([os.path.join(os.path.dirname(os.path.abspath(__file__)), program), *words],
+                                        user=user, group=user, extra_groups=[], stdout=self.said, stderr=subprocess.STDOUT)
         eventually(lambda: os.path.exists(self.path), 'a hostile server')
 
     def connections(self):
@@ -1679,7 +1685,27 @@ class HostileDisplay:
             os.unlink(self.path)
 
 
-def with_hostile_displays(folder, manners, also=lambda konseki: None):
+class HostileDisplay(Hostile):
+    def __init__(self, user, manner):
+        os.makedirs('/tmp/.X11-unix', exist_ok=True)
+        os.chmod('/tmp/.X11-unix', 0o1777)
+        super().__init__(user, f'/tmp/.X11-unix/X{200 + user}', 'hostile_x.py', manner, str(200 + user))
+
+
+class HostileCompositor(Hostile):
+    def __init__(self, user, manner):
+        self.runtime = f'/run/user/{user}'
+        os.makedirs(self.runtime, exist_ok=True)
+        os.chown(self.runtime, user, user)
+        os.chmod(self.runtime, 0o700)
+        super().__init__(user, f'{self.runtime}/wayland-0', 'hostile_wayland.py', manner, f'{self.runtime}/wayland-0')
+
+    def close(self):
+        super().close()
+        os.rmdir(self.runtime)
+
+
+def with_hostile_displays(folder, manners, also=lambda konseki: None, kind=HostileDisplay):
     """Users 1, 2 ... have servers of these manners; the events 24 that came of it. Whatever they do, others are told of."""
     marked = program(folder)
     rules = write(os.path.join(folder, 'rules.xml'), RULES.format(wanted='/marked').replace(
@@ -1687,8 +1713,8 @@ def with_hostile_displays(folder, manners, also=lambda konseki: None):
         '<ClipboardChange onmatch="exclude"/>'))
     displays, konseki = [], None
     try:
-        for number, manner in enumerate(manners, 1):
-            displays.append(HostileDisplay(number, manner, 200 + number))
+        for user, manner in enumerate(manners, 1):
+            displays.append(kind(user, manner))
         konseki = Run(folder, '-c', rules)
         expected = []
         for display in displays:
@@ -1700,7 +1726,7 @@ def with_hostile_displays(folder, manners, also=lambda konseki: None):
         also(konseki)
         konseki.stop()
         assert not konseki.log.reports(), konseki.log.reports()
-        assert all(display.process.poll() is None for display in displays), [d.process.poll() for d in displays]
+        assert all(display.process.poll() is None for display in displays), [os.pread(d.said.fileno(), 999, 0) for d in displays]
         return [e['EventData'] for e in konseki.log.events(24)]
     finally:
         if konseki:
@@ -1737,11 +1763,34 @@ def display_servers_that_never_answer_disturb_nobody(folder):
     assert with_hostile_displays(folder, ['huge']) == []
 
 
+def compositors_that_send_rubbish_disturb_nobody(folder):
+    """Garbage, what is no message, an end in the middle of one, texts and numbers that nobody can mean: nothing is told."""
+    for manners in (['garbage', 'short', 'long', 'leaves'], ['numbers', 'unended', 'unknown', 'stranger']):
+        assert with_hostile_displays(folder, manners, kind=HostileCompositor) == []
+        shutil.rmtree(folder)
+        os.mkdir(folder)
+
+
+def compositors_without_measure_disturb_nobody(folder):
+    """No end of globals, offers, descriptors; one that does not answer; one that has no protocol for it: nothing is told. Of a
+    text without an end, its beginning is; of one that was offered in thousands of forms, all."""
+    assert with_hostile_displays(folder, ['globals', 'offers', 'descriptors', 'silent'], kind=HostileCompositor) == []
+    shutil.rmtree(folder)
+    os.mkdir(folder)
+
+    def some(konseki):
+        eventually(lambda: {e['EventData']['User'] for e in konseki.log.events(24)} == {'daemon', 'bin'}, 'a text of both')
+
+    told = with_hostile_displays(folder, ['endless', 'forms', 'nothing', 'stalled'], some, HostileCompositor)
+    of_user = {'daemon': digest_of(b'x' * (1 << 20)), 'bin': digest_of(b'hostile text')}
+    assert all(e['Hashes'].endswith(of_user[e['User']]) for e in told), told
+
+
 TESTS = [test for name, test in list(globals().items())
          if callable(test) and getattr(test, '__module__', '') == '__main__' and
          name not in ('program', 'write', 'execute', 'fill', 'refused', 'wrap', 'sealed', 'told', 'synced_at_once', 'Ext4',
                       'Display', 'Compositor', 'root_of', 'triggers', 'Archive', 'digest_of',
-                      'HostileDisplay', 'with_hostile_displays')]
+                      'Hostile', 'HostileDisplay', 'HostileCompositor', 'with_hostile_displays')]
 
 if __name__ == '__main__':
     sys.exit(harness.main(TESTS))
