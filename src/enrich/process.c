@@ -315,6 +315,9 @@ struct guid process_guid(const struct guid_base *b, uint32_t tgid, uint64_t star
 	/* An odd constant (2^32 divided by the golden ratio) spreads the small counter over all bits. */
 	uint32_t high = (uint32_t)(start_ns / 10000000u) + (uint32_t)exec_id * 2654435769u;
 
+	/* Nobody knows who it was: that is no process, and not the same one each time. */
+	if (!tgid)
+		return (struct guid){ 0 };
 	return guid_make(b, (uint32_t)seconds, (uint64_t)high << 32 | tgid);
 }
 

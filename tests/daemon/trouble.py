@@ -1629,7 +1629,8 @@ def what_is_copied_under_wayland_is_told_and_kept(folder):
         def copied(text, *how):
             compositor.copy(text, *how)
             eventually(lambda: told(text), 'an event of the clipboard')
-            expected = {'Image': '-', 'ProcessId': 0, 'User': compositor.USER, 'Session': compositor.number, 'ClientInfo': '-', 'Archived': 'true'}
+            expected = {'Image': '-', 'ProcessId': 0, 'ProcessGuid': f'{{{uuid.UUID(int=0)}}}', 'User': compositor.USER,
+                        'Session': compositor.number, 'ClientInfo': '-', 'Archived': 'true'}
             for event in told(text):
                 assert {name: event[name] for name in expected} == expected, event
             with open(os.path.join(kept, f'{digest_of(text)}.clip'), 'rb') as f:
@@ -1751,7 +1752,7 @@ def display_servers_that_lie_disturb_nobody(folder):
     told = with_hostile_displays(folder, ['endless', 'foreign', 'no-identity'], some)
     assert {e['User'] for e in told} == {'daemon', 'bin', 'sys'}, told
     for e in told:
-        assert (e['ProcessId'], e['Image']) == (0, '-'), e
+        assert (e['ProcessId'], e['Image'], e['ProcessGuid']) == (0, '-', f'{{{uuid.UUID(int=0)}}}'), e
         assert e['User'] == 'daemon' or e['Hashes'].endswith(digest), e
 
 
