@@ -30,6 +30,7 @@
 #define SLEEP_MS   250
 
 #define BATCH       4096u     /* records between two looks at the clock and the orders */
+#define BATCH_SHORT 256u      /* while a setting waits: in each turn only one is looked at */
 #define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
 #define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
 #define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
@@ -598,7 +599,7 @@ static void run(struct engine *g)
 		if (second)
 			tick(g);
 		if (g->rules) {
-			drain(g, BATCH);
+			drain(g, changes_head(g->changes) ? BATCH_SHORT : BATCH);
 			drain_written(g, BATCH);
 			read_folder_watch(g);
 		}
