@@ -17,12 +17,13 @@ import argparse
 import bisect
 import calendar
 import collections
+import hashlib
 import json
 import re
 import sys
 import time
 
-CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, SETTING, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 13, 15
+CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
 TAMPERING, BPF = 25, 100
 WHO = {MODULE: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
        ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
@@ -30,7 +31,8 @@ FILES = {2: 'TargetFilename', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFile
          26: 'TargetFilename'}  # where they name their object
 NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
          MODULE: 'DriverLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
-         11: 'FileCreate', SETTING: 'RegistryEvent (value set)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
+         11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
+         NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
          18: 'PipeEvent (connected)', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
@@ -44,13 +46,20 @@ ENDS_COMPARED = 64 + len(':user.truth')
 PARENT = 4  # where a ProcessCreate's object has the parent's process id
 
 Event = collections.namedtuple('Event', 'id pid what time guid parent_guid record')
-Operation = collections.namedtuple('Operation', 'id pid what since until how')
+Operation = collections.namedtuple('Operation', 'id pid what since until how may_be_missing')
 
 
 # --- The ledger. ---
 
 def ledger_bytes(text):
     return text.encode('latin-1')
+
+
+def value_of(line):
+    """Of a setting: what was set, or its new name, if there is one."""
+    if 'content' in line:
+        return b'SHA256=' + hashlib.sha256(ledger_bytes(line['content'])).hexdigest().upper().encode()
+    return ledger_bytes(line['value']) if 'value' in line else None
 
 
 def what_was_done(line, generator):
@@ -64,8 +73,8 @@ def what_was_done(line, generator):
         return (generator, user, line['target'])
     if line['event'] == MODULE:
         return (ledger_bytes(line['path']),)
-    if line['event'] == SETTING:
-        return (generator, user, ledger_bytes(line['object']), ledger_bytes(line['value']))
+    if line['event'] in (KEY, VALUE, NAME):
+        return (generator, user, line['type'], ledger_bytes(line['object']), value_of(line))
     if line['event'] == BPF:
         return (generator, user, line['command'], line['type'], line['name'], line['id'])
     if line['event'] == TAMPERING:
@@ -101,7 +110,8 @@ class Ledger:
                     continue
                 pid = None if line['event'] == MODULE else line['pid']
                 self.operations.append(Operation(line['event'], pid, what_was_done(line, generator),
-                                                 line['since'], line['until'] or time.time_ns(), line['how']))
+                                                 line['since'], line['until'] or time.time_ns(), line['how'],
+                                                 line.get('may_be_missing')))
         self.modules = {o.what for o in self.operations if o.id == MODULE}
         self.generator = generator
         self.directory = ledger_bytes(self.begin['directory']) + b'/'
@@ -153,8 +163,9 @@ def what_was_seen(event, data):
         return (image, user, data['Type'])
     if event == TERMINATE:
         return (image, user)
-    if event == SETTING:
-        return (image, user, log_bytes(data['TargetObject']), log_bytes(data['Details']))
+    if event in (KEY, VALUE, NAME):
+        value = data['NewName'] if event == NAME else data.get('Details')
+        return (image, user, data['EventType'], log_bytes(data['TargetObject']), value and log_bytes(value))
     if event == BPF:
         return (image, user, data['BpfCommand'], data['BpfProgramType'], data['BpfProgramName'], data['BpfProgramId'])
     if event == CONNECT:
@@ -302,6 +313,8 @@ def compare_operations(tap, ledger, log):
         together, alone, more = align(operations, seen.get(key, ()))
         pairs += together
         for operation in alone:
+            if operation.may_be_missing:
+                continue
             missing[key[0]].append((operation.since, f'missing: {operation.how} by process {key[1]}: {key[2]}'))
         for record in more:
             unexpected.append((record.time, f'unexpected: record {record.record}: {NAMES[key[0]]} of process '

@@ -3,6 +3,7 @@
 """Proves that compare.py notices what it is there for: a log that fits its ledger passes, and each single
 change of it fails in the one result that is about it. Prints TAP."""
 import copy
+import hashlib
 import json
 import os
 import subprocess
@@ -43,7 +44,11 @@ LEDGER = [
     operation(26, 'unlink', MAIN, 390, 391, path=ROOT + '/bind/x'),
     operation(6, 'a module', MAIN, 110, 111, path='/t/dummy.ko'),
     operation(9, 'a device', MAIN, 112, 113, path=ROOT + '/disk'),
-    operation(13, 'a setting', MAIN, 114, 115, object='/proc/sys/x', value='one'),
+    operation(13, 'a setting', MAIN, 114, 115, type='SetValue', object='/proc/sys/x', value='one'),
+    operation(12, 'a setting', MAIN, 118, 119, type='CreateKey', object='/etc/x'),
+    operation(13, 'a setting', MAIN, 118, 119, type='SetValue', object='/etc/x', content='zero', may_be_missing=1),
+    operation(13, 'a setting', MAIN, 118, 119, type='SetValue', object='/etc/x', content='two'),
+    operation(14, 'a setting', MAIN, 120, 121, type='RenameKey', object='/etc/x', value='/etc/y'),
     operation(100, 'a program', MAIN, 116, 117, command='BPF_PROG_LOAD', type='SOCKET_FILTER', name='x', id=5),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
@@ -78,6 +83,10 @@ def access(number):
     return read
 
 
+def digest(content):
+    return 'SHA256=' + hashlib.sha256(content.encode()).hexdigest().upper()
+
+
 NAME = ROOT + '/\\xFF\\x5cx41\n'
 LOG = [
     start(1, 1, MAIN, 'generate', 9, '{shell}', '/bin/sh'),
@@ -95,11 +104,14 @@ LOG = [
     record(12, 17, 106, MAIN, PipeName=ROOT + '/x'),
     {**record(14, 6, 110, MAIN), 'EventData': {'ImageLoaded': '/t/dummy.ko'}},
     record(15, 9, 112, MAIN, Device=ROOT + '/disk'),
-    record(16, 13, 114, MAIN, TargetObject='/proc/sys/x', Details='one'),
+    record(16, 13, 114, MAIN, EventType='SetValue', TargetObject='/proc/sys/x', Details='one'),
     record(17, 100, 116, MAIN, BpfCommand='BPF_PROG_LOAD', BpfProgramType='SOCKET_FILTER', BpfProgramName='x', BpfProgramId=5),
+    record(18, 12, 118, MAIN, EventType='CreateKey', TargetObject='/etc/x'),
+    record(19, 13, 118, MAIN, EventType='SetValue', TargetObject='/etc/x', Details=digest('two')),
+    record(20, 14, 120, MAIN, EventType='RenameKey', TargetObject='/etc/x', NewName='/etc/y'),
 ]
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 8: 0, 9: 1, 10: 1, 13: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
 
@@ -134,6 +146,17 @@ def shuffle(ledger, log, tally, status):
     log.reverse()
 
 
+def add_short_lived(ledger, log, tally, status, number=21):
+    log.append(record(number, 13, 118, MAIN, EventType='SetValue', TargetObject='/etc/x', Details=digest('zero')))
+    tally[13][0] += 1
+    tally[13][2] += 1
+
+
+def add_short_lived_twice(ledger, log, tally, status):
+    add_short_lived(ledger, log, tally, status)
+    add_short_lived(ledger, log, tally, status, 22)
+
+
 def other_path_of_a_mount(ledger, log, tally, status):
     log[8]['EventData']['TargetFilename'] = ROOT + '/bound/x'
 
@@ -156,7 +179,12 @@ CASES = [
     ('another pipe', set_data(12, PipeName=ROOT + '/y'), '1 times PipeEvent (created): each'),
     ('another module', set_data(13, ImageLoaded='/t/other.ko'), '1 times DriverLoad: each'),
     ('another device', set_data(14, Device=ROOT + '/disk1'), '1 times RawAccessRead: each'),
-    ('another value', set_data(15, Details='two'), '1 times RegistryEvent (value set): each'),
+    ('another value', set_data(15, Details='two'), '3 times RegistryEvent (value set): each'),
+    ('a key that is gone instead', set_data(17, EventType='DeleteKey'), '1 times RegistryEvent (made or gone): each'),
+    ('another content', set_data(18, Details=digest('one')), '3 times RegistryEvent (value set): each'),
+    ('another name', set_data(19, NewName='/etc/z'), '1 times RegistryEvent (renamed): each'),
+    ('a value that nobody set', add(record(21, 13, 119, MAIN, EventType='SetValue', TargetObject='/etc/x',
+                                           Details=digest('three'))), 'without an operation'),
     ('another program', set_data(16, BpfProgramId=6), '1 times eBPFEvent: each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
@@ -176,6 +204,8 @@ CASES = [
     ('the wrong end began', set_data(5, Initiated=False), '1 times NetworkConnect: each'),
     ('another port', set_data(5, SourcePort=4001), '1 times NetworkConnect: each'),
     ('a record at another time', change_time, 'has the time of its operation'),
+    ('a value that was replaced at once passes', add_short_lived, None),
+    ('the same twice', add_short_lived_twice, 'without an operation'),
     ('a tally that does not add up', set_tally(11, [5, 2, 2, 0]), 'produced = filtered'),
     ('a loss', set_tally(11, [6, 3, 2, 1]), 'nothing was lost'),
     ('a tally of more than the log holds', set_tally(11, [6, 3, 3, 0]), 'as the tally says'),

@@ -33,6 +33,7 @@ static struct {
 	unsigned operations, processes, threads;
 	char directory[PATH_MAX]; /* resolved */
 	const char *ledger;
+	const char *settings; /* a folder whose files are settings; NULL: none */
 } options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
 
 static int proc = -1;
@@ -462,6 +463,17 @@ static void prepare_worker(const struct actor *a, struct worker *w, unsigned num
 	make_file_with(a, &w->home, "no program", "\x01\x02\x03", 3, 0755);
 }
 
+static pid_t start_settings(struct actor *a)
+{
+	pid_t pid = fork_actor(a);
+
+	if (pid == 0) {
+		settings_run(a, options.settings);
+		_exit(0);
+	}
+	return pid;
+}
+
 static void run(struct actor *a)
 {
 	static struct worker workers[PROCESSES_MAX];
@@ -469,10 +481,13 @@ static void run(struct actor *a)
 	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
+	pid_t settings = 0;
 
 	strcpy(directory.access, options.directory);
 	strcpy(directory.report, options.directory);
 	system_init(a, &directory);
+	if (options.settings)
+		settings = start_settings(a);
 	for (unsigned i = 0; i < options.processes; i++) {
 		prepare_worker(a, &workers[i], i);
 		pids[i] = fork_actor(a);
@@ -485,6 +500,10 @@ static void run(struct actor *a)
 	for (unsigned i = 0; i < options.processes; i++) {
 		failed |= wait_status(pids[i]) != 0;
 		ledger_exit(&workers[i], pids[i], own_image(), "a worker", since);
+	}
+	if (settings) {
+		failed |= wait_status(settings) != 0;
+		ledger_exit(a->worker, settings, own_image(), "the one with the settings", since);
 	}
 	if (failed)
 		NEVER("a worker failed; see above");
@@ -508,6 +527,7 @@ static void read_options(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },     { "operations", required_argument, NULL, 'o' },
 		{ "processes", required_argument, NULL, 'p' }, { "threads", required_argument, NULL, 't' },
 		{ "dir", required_argument, NULL, 'd' },       { "ledger", required_argument, NULL, 'l' },
+		{ "settings", required_argument, NULL, 'S' },
 		{ 0 },
 	};
 	const char *directory = NULL;
@@ -526,12 +546,14 @@ static void read_options(int argc, char **argv)
 			directory = optarg;
 		else if (c == 'l')
 			options.ledger = optarg;
+		else if (c == 'S')
+			options.settings = optarg;
 		else
 			exit(2);
 	}
 	if (!directory || !options.ledger || optind != argc) {
 		fprintf(stderr, "usage: generate --dir EMPTY-DIRECTORY --ledger NEW-FILE [--seed N] "
-				"[--operations N] [--processes N] [--threads N]\n");
+				"[--operations N] [--processes N] [--threads N] [--settings WATCHED-FOLDER]\n");
 		exit(2);
 	}
 	if (!realpath(directory, options.directory))

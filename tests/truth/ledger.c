@@ -221,13 +221,30 @@ void ledger_tampering(const struct worker *w, pid_t pid, const char *whose, cons
 	write_line(&l);
 }
 
-void ledger_setting(const struct actor *a, const char *object, const char *value, const char *how, uint64_t since)
+void ledger_setting(const struct actor *a, const struct difference *d, bool may_be_missing, const char *how,
+		    uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, d->event, how, a->worker, a->pid, since, now());
+	put_text(&l, "type", d->type);
+	put_text(&l, "object", d->object);
+	if (d->value)
+		put_text(&l, "value", d->value);
+	put_number(&l, "may_be_missing", may_be_missing);
+	write_line(&l);
+}
+
+void ledger_setting_content(const struct actor *a, const char *path, const char *content, bool may_be_missing,
+			    const char *how, uint64_t since)
 {
 	struct line l;
 
 	put_event(&l, EVENT_SETTING_VALUE, how, a->worker, a->pid, since, now());
-	put_text(&l, "object", object);
-	put_text(&l, "value", value);
+	put_text(&l, "type", "SetValue");
+	put_text(&l, "object", path);
+	put_text(&l, "content", content);
+	put_number(&l, "may_be_missing", may_be_missing);
 	write_line(&l);
 }
 

@@ -3,11 +3,14 @@
 # Records one truth run: watches, lets the generator work in PLACE, stops watching. Leaves the log, the ledger
 # and what konseki printed in NOTES, as log.evtx, ledger and tally. Needs no more than busybox has.
 #
-#   record.sh KONSEKI GENERATE PLACE NOTES OPERATIONS SEED
+#   record.sh KONSEKI GENERATE PLACE NOTES OPERATIONS SEED [--settings]
+#
+# --settings: settings that are files, too. They are read by libaugeas, and soon, which emulated machines are too slow for.
 set -eu
 konseki=$1 generate=$2 place=$3 notes=$4 operations=$5 seed=$6
 log_mb=$((operations > 200000 ? 4000 : 1000)) # nothing may be overwritten
 monitor=
+settings=
 
 # The tally is printed at the end of a clean stop; the trap is for every other end.
 stop_monitor() {
@@ -16,13 +19,17 @@ stop_monitor() {
 	wait "$monitor" || true
 	monitor=
 }
-trap stop_monitor EXIT
+clean_up() {
+	stop_monitor
+	[ -z "$settings" ] || rm -rf "$settings"
+}
+trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
 
-# Event 4 is the last thing written at start, when everything is attached.
-wait_until_watching() {
+# Until an event of this id that contains this is in the log.
+wait_for() {
 	for _ in $(seq 600); do
-		if "$konseki" view --json --id 4 "$notes/log.evtx" 2>/dev/null | grep -q '"Started"'; then
+		if "$konseki" view --json --id "$1" "$notes/log.evtx" 2>/dev/null | grep -q "$2"; then
 			return 0
 		fi
 		kill -0 "$monitor" 2>/dev/null || return 1
@@ -31,9 +38,19 @@ wait_until_watching() {
 	return 1
 }
 
+if [ "${7:-}" = --settings ]; then
+	settings=/etc/systemd/system/konseki-truth-$$.service.d # of a service that there is not
+	mkdir -p "$settings"
+fi
 "$konseki" run --quiet --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
 monitor=$!
-if ! wait_until_watching; then
+# Settings are told when all that are there were read once.
+wait_for_settings() {
+	[ -z "$settings" ] || { echo >"$settings/first" && wait_for 13 "$settings/first"; }
+}
+
+# Event 4 is the last thing written at start, when everything is attached.
+if ! wait_for 4 '"Started"' || ! wait_for_settings; then
 	echo "konseki run does not watch:"
 	cat "$notes/tally"
 	exit 1
@@ -41,4 +58,4 @@ fi
 "$konseki" status --json >"$notes/status"
 mkdir "$place/files"
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
-	--operations "$operations" --seed "$seed"
+	--operations "$operations" --seed "$seed" ${settings:+--settings "$settings"}

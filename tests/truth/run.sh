@@ -28,7 +28,7 @@ truth_run() {
 	chmod 755 "$place"
 	label=$(findmnt -n -o FSTYPE -T "$place" | head -n 1)
 	if ! "$here/record.sh" "$build/konseki" "$build/tests/truth/generate" "$place" "$notes" \
-		"$operations" "$seed" >"$notes/record" 2>&1; then
+		"$operations" "$seed" --settings >"$notes/record" 2>&1; then
 		echo "not ok 1 - $label: recorded"
 		sed 's/^/# /' "$notes/record"
 		echo "1..1"

@@ -140,7 +140,8 @@ static bool act_setting(struct actor *a, const char *name)
 	n = (size_t)snprintf(value, sizeof(value), "truth%llu.example", (unsigned long long)choose(a, 1000));
 	if (MUST(write_somehow(a, fd, value, n, &name)) != (long)n)
 		NEVER("a setting was written in part");
-	ledger_setting(a, "/proc/sys/" SETTING, value, name, since);
+	ledger_setting(a, &(struct difference){ EVENT_SETTING_VALUE, "SetValue", "/proc/sys/" SETTING, value }, false,
+		       name, since);
 	MUST(close(fd));
 	return true;
 }

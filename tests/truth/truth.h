@@ -117,7 +117,15 @@ void ledger_access(const struct actor *a, pid_t target, const char *access, cons
 void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since);
 void ledger_tampering(const struct worker *w, pid_t pid, const char *image, const char *type, const char *how,
 		      uint64_t since);
-void ledger_setting(const struct actor *a, const char *object, const char *value, const char *how, uint64_t since);
+struct difference { /* of settings; value: the new name, if it is one; NULL: none */
+	int event;
+	const char *type, *object, *value;
+};
+void ledger_setting(const struct actor *a, const struct difference *d, bool may_be_missing, const char *how,
+		    uint64_t since);
+/* The same of a file that is one value. */
+void ledger_setting_content(const struct actor *a, const char *path, const char *content, bool may_be_missing,
+			    const char *how, uint64_t since);
 void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
 		const char *how, uint64_t since);
 void ledger_module(const struct actor *a, const char *path, const char *how, uint64_t since);
@@ -132,7 +140,9 @@ const char *own_image(void);
 #define EVENT_RAW_DEVICE         9
 #define EVENT_PROCESS_ACCESS    10
 #define EVENT_FILE_CREATE       11
+#define EVENT_SETTING_KEY       12
 #define EVENT_SETTING_VALUE     13
+#define EVENT_SETTING_NAME      14
 #define EVENT_FILE_STREAM       15
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
@@ -150,6 +160,9 @@ bool place_unused(struct actor *a, struct place *ret); /* where nothing is; fals
 
 /* system.c */
 void system_init(const struct actor *a, const struct area *where); /* once, before there are workers */
+
+/* settings.c: takes twelve seconds. There must be a lens for units of systemd, as which files *.conf are read there. */
+void settings_run(const struct actor *a, const char *folder);
 
 /* network.c */
 void server_new(struct worker *w);        /* before the worker's threads; sockets of its network */
