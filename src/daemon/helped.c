@@ -85,7 +85,7 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 }
 
 /* A user who is not there is looked for from time to time, and nobody looks for a second one without a first. (One whose server
- * does not answer as it should keeps nobody from looking at the others.) */
+ * does not answer as it should, or wants a library that is not there, keeps nobody from looking at the others.) */
 void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < HELP_LANES; i++) {
@@ -111,7 +111,7 @@ static void tell_clipboard(struct helped_lane *lane, const struct clipboard_hear
 
 	if (!answer || answer->head.code < 0) {
 		lane->known = false;
-		lane->nobody = answer && (answer->head.code == -ENOENT || answer->head.code == -ENOSYS);
+		lane->nobody = answer && answer->head.code == -ENOENT;
 		lane->rest_s = lane->rest_s ? lane->rest_s * 2 : 1;
 		if (lane->rest_s > CLIPBOARD_REST_S)
 			lane->rest_s = CLIPBOARD_REST_S;
