@@ -9,7 +9,7 @@
 #include "../base/err.h"
 #include "../log/log.h"
 
-#define HELP_LANES 12u /* sockets at which questions to a helper wait (helper.h) */
+#define HELP_LANES 16u /* sockets at which questions to a helper wait (helper.h) */
 
 /* What the supervisor hands over; the descriptors belong to the engine from then on. */
 struct engine_start {

@@ -32,6 +32,7 @@ static bool ask_on(struct helped *h, struct helped_lane *lane, const struct mess
 		return false;
 	lane->busy = true;
 	lane->number = h->number;
+	lane->asked_ns = now_ns;
 	lane->until_ns = now_ns + (help_lanes[lane - h->lanes].seconds + 2) * SECOND_NS;
 	lane->question = *question;
 	return true;
@@ -84,8 +85,8 @@ bool helped_host_name(struct helped *h, const struct ks_address *a, uint64_t now
 	return true;
 }
 
-/* A user who is not there is looked for from time to time, and nobody looks for a second one without a first. (One whose server
- * does not answer as it should, or wants a library that is not there, keeps nobody from looking at the others.) */
+/* A server that is not there is looked for from time to time, and nobody looks for a second one without a first. (One that is there,
+ * but does not answer as it should, or wants a library that is not, keeps nobody from looking at the others.) */
 void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < HELP_LANES; i++) {
@@ -98,6 +99,9 @@ void helped_watch_clipboards(struct helped *h, uint64_t now_ns)
 							   .body.clipboard = { .known = lane->known,
 									       .mark = lane->left.mark } },
 			       now_ns);
+		/* Whoever finds nobody says so at once. */
+		if (lane->busy && now_ns >= lane->asked_ns + SECOND_NS)
+			lane->nobody = false;
 		if (lane->nobody)
 			return;
 	}

@@ -13,7 +13,7 @@ struct helped_lane {
 	int fd;
 	bool busy;
 	uint32_t number; /* of the question */
-	uint64_t until_ns; /* then no answer comes any more */
+	uint64_t asked_ns, until_ns; /* then no answer comes any more */
 	struct message question;
 	/* Of a clipboard: */
 	uint64_t rest_until_ns;     /* not to be asked about before */

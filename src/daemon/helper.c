@@ -22,6 +22,7 @@ const struct help_lane help_lanes[HELP_LANES] = {
 	{ HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 }, { HELP_HOST_NAME, 5 },
 	{ HELP_SURVEY, 60 },    { HELP_SETTING, 10 },
 	{ HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 },
+	{ HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 }, { HELP_CLIPBOARD, 60 },
 };
 
 static int limit(int which, rlim_t value)
@@ -104,7 +105,7 @@ static int help_CLIPBOARD(const struct message *question, struct message *answer
 	said->tgid = change.tgid;
 	said->uid = clipboard_server.uid;
 	said->display = change.display;
-	said->wayland = change.wayland;
+	said->wayland = clipboard_server.wayland;
 	return fd;
 }
 

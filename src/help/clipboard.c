@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define X_SOCKETS "/tmp/.X11-unix"
 #define USERS_MAX 256
 
 int64_t clipboard_now_ms(void)
@@ -26,12 +25,19 @@ int64_t clipboard_now_ms(void)
 
 /* --- who has one */
 
+struct user {
+	uid_t uid;
+	gid_t gid;
+	bool x, wayland;
+};
+
 struct users {
-	struct clipboard_server list[USERS_MAX];
+	struct user list[USERS_MAX];
 	unsigned count;
 };
 
-bool clipboard_number(const char *name, const char *prefix, unsigned *number)
+/* Is it the prefix, and a number behind it? */
+static bool is_numbered(const char *name, const char *prefix, unsigned *number)
 {
 	size_t n = strlen(name), n_prefix = strlen(prefix);
 
@@ -43,9 +49,9 @@ bool clipboard_number(const char *name, const char *prefix, unsigned *number)
 }
 
 /* NULL: of root, or too many. */
-static struct clipboard_server *user_of(struct users *users, const struct stat *st)
+static struct user *user_of(struct users *users, const struct stat *st)
 {
-	struct clipboard_server *u;
+	struct user *u;
 
 	for (u = users->list; u < users->list + users->count; u++)
 		if (u->uid == st->st_uid)
@@ -53,27 +59,23 @@ static struct clipboard_server *user_of(struct users *users, const struct stat *
 	if (st->st_uid == 0 || users->count == USERS_MAX)
 		return NULL;
 	users->count++;
-	*u = (struct clipboard_server){ .uid = st->st_uid, .gid = st->st_gid };
+	*u = (struct user){ .uid = st->st_uid, .gid = st->st_gid };
 	return u;
 }
 
 static void find_x(struct users *users)
 {
-	DIR *folder = opendir(X_SOCKETS);
+	DIR *folder = opendir(CLIPBOARD_X_SOCKETS);
 	struct dirent *entry;
-	struct clipboard_server *u;
+	struct user *u;
 	struct stat st;
-	unsigned display;
+	unsigned number;
 
-	while (folder && (entry = readdir(folder))) {
-		if (!clipboard_number(entry->d_name, "X", &display) ||
-		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
-		    !(u = user_of(users, &st)))
-			continue;
-		if (!u->x || display < u->display)
-			u->display = display;
-		u->x = true;
-	}
+	while (folder && (entry = readdir(folder)))
+		if (is_numbered(entry->d_name, "X", &number) &&
+		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
+		    (u = user_of(users, &st)))
+			u->x = true;
 	if (folder)
 		closedir(folder);
 }
@@ -101,7 +103,7 @@ static bool has_wayland(const char *path)
 	bool has = false;
 
 	while (folder && !has && (entry = readdir(folder)))
-		has = entry->d_type == DT_SOCK && clipboard_number(entry->d_name, "wayland-", &number);
+		has = entry->d_type == DT_SOCK && is_numbered(entry->d_name, "wayland-", &number);
 	if (folder)
 		closedir(folder);
 	return has;
@@ -111,7 +113,7 @@ static void find_wayland(struct users *users)
 {
 	DIR *folder = opendir(CLIPBOARD_RUNTIME);
 	struct dirent *entry;
-	struct clipboard_server *u;
+	struct user *u;
 	struct stat st;
 	char path[sizeof(CLIPBOARD_RUNTIME) + 256];
 
@@ -128,7 +130,7 @@ static void find_wayland(struct users *users)
 
 static int by_uid(const void *a, const void *b)
 {
-	const struct clipboard_server *p = a, *q = b;
+	const struct user *p = a, *q = b;
 
 	return p->uid < q->uid ? -1 : p->uid > q->uid;
 }
@@ -136,22 +138,52 @@ static int by_uid(const void *a, const void *b)
 int help_clipboard_find(unsigned slot, struct clipboard_server *server)
 {
 	static struct users users;
+	const struct user *u;
 
 	users.count = 0;
 	find_x(&users);
 	find_wayland(&users);
-	if (slot >= users.count)
-		return -ENOENT;
 	qsort(users.list, users.count, sizeof(*users.list), by_uid);
-	*server = users.list[slot];
-	server->wayland = server->wayland && clipboard_load_wayland();
-	server->x = server->x && clipboard_load_x();
-	return server->x || server->wayland ? 0 : -ENOSYS;
+	for (u = users.list; u < users.list + users.count && slot >= (unsigned)u->x + u->wayland; u++)
+		slot -= (unsigned)u->x + u->wayland;
+	if (u == users.list + users.count)
+		return -ENOENT;
+	*server = (struct clipboard_server){ .uid = u->uid, .gid = u->gid };
+	server->wayland = u->wayland && slot == u->x;
+	if (server->wayland)
+		return clipboard_load_wayland() ? 0 : -ENOSYS;
+	server->beside_wayland = u->wayland && clipboard_load_wayland();
+	return clipboard_load_x() ? 0 : -ENOSYS;
 }
 
 /* --- looking at it: from here on everything is done as that user */
 
-int clipboard_connect(const char *path, uid_t uid)
+unsigned clipboard_sockets(const char *path, const char *prefix, uid_t uid, unsigned numbers[CLIPBOARD_TRIES])
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	struct stat st;
+	unsigned count = 0, number, at;
+
+	while (folder && (entry = readdir(folder))) {
+		if (!is_numbered(entry->d_name, prefix, &number) ||
+		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
+		    st.st_uid != uid)
+			continue;
+		/* In its place among the lowest; the highest falls out. */
+		for (at = count; at > 0 && numbers[at - 1] > number; at--)
+			if (at < CLIPBOARD_TRIES)
+				numbers[at] = numbers[at - 1];
+		if (at < CLIPBOARD_TRIES)
+			numbers[at] = number;
+		count += count < CLIPBOARD_TRIES;
+	}
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
+int clipboard_connect(const char *path, uid_t uid, pid_t *pid)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -164,6 +196,8 @@ int clipboard_connect(const char *path, uid_t uid)
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid != uid)
 		return -ECONNREFUSED;
+	if (pid)
+		*pid = peer.pid;
 	return MOVE_FD(fd);
 }
 
@@ -187,13 +221,11 @@ int help_clipboard(const struct clipboard_server *server, bool known, uint64_t m
 	OWNED_HEAP char *bytes = malloc(CLIPBOARD_TEXT_MAX);
 	struct clipboard_text text = { bytes, 0 };
 	const struct clipboard_wait wait = { known, mark, clipboard_now_ms() + seconds * 1000 };
-	int r = -ENOTSUP;
+	int r;
 
 	if (!bytes)
 		return -ENOMEM;
-	if (server->wayland)
-		r = clipboard_wait_wayland(server, &wait, &text, change);
-	if (r == -ENOTSUP && server->x)
-		r = clipboard_wait_x(server, &wait, &text, change);
+	r = server->wayland ? clipboard_wait_wayland(server, &wait, &text, change) :
+			      clipboard_wait_x(server, &wait, &text, change);
 	return r < 0 ? r : sealed_text(&text);
 }

@@ -7,32 +7,31 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CLIPBOARD_SLOTS    4         /* users whose clipboards are watched at the same time */
 #define CLIPBOARD_TEXT_MAX (1u << 20) /* bytes; of more only the first are read */
 
-/* What a user has of both. When his compositor shows its clipboard, nobody looks at his X server: the one that belongs to the
- * compositor has the same clipboard, and each text would be told twice. */
+/* Which of the servers of this kind that the user has is found out as him: the first that can be looked at. */
 struct clipboard_server {
 	uid_t uid; /* never root */
 	gid_t gid;
-	bool x, wayland;
-	unsigned display; /* of X: the lowest number */
+	bool wayland;        /* else X */
+	bool beside_wayland; /* X: he has a compositor, too */
 };
 
-/* While names can still be looked up by root and libraries loaded: what the slot-th user has of those who have any. Nothing but
- * names and owners of sockets is looked at. 0 or -errno: ENOENT (no such user), ENOSYS (the libraries for it are not installed). */
+/* While names can still be looked up by root and libraries loaded: the slot-th, by users; each has two at most, one of X and one
+ * of Wayland. Nothing but names and owners of sockets is looked at. 0 or -errno: ENOENT (not so many), ENOSYS (the libraries for
+ * it are not installed). */
 int help_clipboard_find(unsigned slot, struct clipboard_server *server);
 
 struct clipboard_change {
 	uint64_t mark;    /* of X: the window that holds the clipboard; of Wayland: made of the text; 0: nobody, no text */
 	uint32_t tgid;    /* of the process it belongs to, as the X server saw it connect; 0: not known */
 	uint32_t display; /* the number of what was looked at: of the X server, of wayland-N */
-	bool wayland;
-	bool changed; /* else the time is over */
+	bool changed;     /* else the time is over */
 };
 
 /* Waits for the next text, but not longer than so many seconds. known: did somebody look before, and was `mark` what he saw last?
- * Then another one is a change. A sealed memfd with the text (empty if nothing changed) or -errno. */
+ * Then another one is a change. A sealed memfd with the text (empty if nothing changed) or -errno: ENOTSUP (a compositor that
+ * shows nobody its clipboard; only X servers that belong to one that does: each text would be told twice). */
 int help_clipboard(const struct clipboard_server *server, bool known, uint64_t mark, unsigned seconds,
 		   struct clipboard_change *change);
 

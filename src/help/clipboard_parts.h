@@ -18,20 +18,27 @@ struct clipboard_wait {
 };
 
 int64_t clipboard_now_ms(void);
-/* A connection to the socket of this name if who listens there is of this user, or -errno. */
-int clipboard_connect(const char *path, uid_t uid);
+/* A connection to the socket of this name if who listens there is of this user, or -errno; pid (may be NULL): which process it is. */
+int clipboard_connect(const char *path, uid_t uid, pid_t *pid);
 
 /* Before the process is sealed; false: not installed. */
 bool clipboard_load_x(void);
 bool clipboard_load_wayland(void);
 
 /* Fill text and *change, if there is a change before the time is over. 0 or -errno: ECONNREFUSED (cannot be talked to),
- * ECONNRESET (gone), and of Wayland ENOTSUP (does not show its clipboard, or does not answer). */
+ * ECONNRESET (gone), ENOTSUP. */
 int clipboard_wait_x(const struct clipboard_server *server, const struct clipboard_wait *wait, struct clipboard_text *text,
 		     struct clipboard_change *change);
 int clipboard_wait_wayland(const struct clipboard_server *server, const struct clipboard_wait *wait,
 			   struct clipboard_text *text, struct clipboard_change *change);
 
-/* The number behind the prefix, if there is nothing else. */
-bool clipboard_number(const char *name, const char *prefix, unsigned *number);
-#define CLIPBOARD_RUNTIME "/run/user" /* has a folder for each user who is logged in: XDG_RUNTIME_DIR */
+/* The process of the user's compositor whose clipboard is looked at; 0: there is none. */
+pid_t clipboard_compositor(uid_t uid);
+
+#define CLIPBOARD_X_SOCKETS "/tmp/.X11-unix"
+#define CLIPBOARD_RUNTIME   "/run/user" /* has a folder for each user who is logged in: XDG_RUNTIME_DIR */
+#define CLIPBOARD_TRIES     8           /* so many servers of one kind */
+
+/* The numbers behind the prefix in the names of the user's sockets there, the lowest first. Returns how many; more than
+ * CLIPBOARD_TRIES are left out. */
+unsigned clipboard_sockets(const char *folder, const char *prefix, uid_t uid, unsigned numbers[CLIPBOARD_TRIES]);

@@ -3,7 +3,6 @@
  * its text given to him through a pipe. It does not tell by whom it was set. */
 #include "clipboard_parts.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +14,6 @@
 #include <wayland-client-core.h>
 
 #include "../base/le.h"
-
-#define COMPOSITORS_MAX 8 /* of one user; those with the lowest numbers are tried, until one shows its clipboard */
 
 /* --- the library, which a server without a display does not have */
 
@@ -255,9 +252,9 @@ static void say_nothing(const char *format, va_list values)
 	(void)values;
 }
 
-static bool begin(struct session *s, const char *path, uid_t uid)
+static bool begin(struct session *s, const char *path, uid_t uid, pid_t *pid)
 {
-	int fd = clipboard_connect(path, uid);
+	int fd = clipboard_connect(path, uid, pid);
 
 	*s = (struct session){ .coming.form = NO_TEXT, .held.form = NO_TEXT };
 	if (fd < 0)
@@ -271,6 +268,13 @@ static bool begin(struct session *s, const char *path, uid_t uid)
 					       NULL);
 	return s->registry && w.wl_proxy_add_dispatcher(s->registry, on_registry, s, NULL) == 0 && hear_all(s) &&
 	       begin_device(s);
+}
+
+/* What is left is given up with the process. */
+static void end(struct session *s)
+{
+	if (s->display)
+		w.wl_display_disconnect(s->display);
 }
 
 /* --- the text */
@@ -346,49 +350,44 @@ static bool wait_for_text(struct session *s, const struct clipboard_wait *wait, 
 
 /* --- which compositor */
 
-static int by_number(const void *a, const void *b)
+/* With the first one that shows its clipboard. */
+static bool begin_with_any(struct session *s, uid_t uid, pid_t *pid, unsigned *number)
 {
-	const unsigned *p = a, *q = b;
+	char folder[64], path[96];
+	unsigned numbers[CLIPBOARD_TRIES], count;
 
-	return *p < *q ? -1 : *p > *q;
+	snprintf(folder, sizeof(folder), CLIPBOARD_RUNTIME "/%u", uid);
+	count = clipboard_sockets(folder, "wayland-", uid, numbers);
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/wayland-%u", folder, numbers[i]);
+		*number = numbers[i];
+		if (begin(s, path, uid, pid))
+			return true;
+		end(s);
+	}
+	return false;
 }
 
-static unsigned find_sockets(const char *path, unsigned numbers[256])
+pid_t clipboard_compositor(uid_t uid)
 {
-	DIR *folder = opendir(path);
-	struct dirent *entry;
-	unsigned count = 0;
+	struct session s;
+	unsigned number;
+	pid_t pid = 0;
 
-	while (folder && count < 256 && (entry = readdir(folder)))
-		count += entry->d_type == DT_SOCK && clipboard_number(entry->d_name, "wayland-", &numbers[count]);
-	if (folder)
-		closedir(folder);
-	qsort(numbers, count, sizeof(*numbers), by_number);
-	return count;
+	if (!begin_with_any(&s, uid, &pid, &number))
+		return 0;
+	end(&s);
+	return pid;
 }
 
 int clipboard_wait_wayland(const struct clipboard_server *server, const struct clipboard_wait *wait,
 			   struct clipboard_text *text, struct clipboard_change *change)
 {
-	char folder[64], path[96];
-	unsigned numbers[256], count;
 	struct session s;
-	bool shown = false;
 
-	snprintf(folder, sizeof(folder), CLIPBOARD_RUNTIME "/%u", server->uid);
-	count = find_sockets(folder, numbers);
-	for (unsigned i = 0; i < count && i < COMPOSITORS_MAX && !shown; i++) {
-		snprintf(path, sizeof(path), "%s/wayland-%u", folder, numbers[i]);
-		shown = begin(&s, path, server->uid);
-		if (shown) {
-			change->wayland = true;
-			change->display = numbers[i];
-			change->changed = wait_for_text(&s, wait, text, change);
-		}
-		if (s.display)
-			w.wl_display_disconnect(s.display);
-	}
-	if (!shown)
+	if (!begin_with_any(&s, server->uid, NULL, &change->display))
 		return -ENOTSUP;
+	change->changed = wait_for_text(&s, wait, text, change);
+	end(&s);
 	return change->changed || !s.gone ? 0 : -ECONNRESET;
 }

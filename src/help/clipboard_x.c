@@ -212,12 +212,12 @@ static xcb_atom_t atom(xcb_connection_t *c, const char *name)
 	return found;
 }
 
-static bool begin(struct session *s, const struct clipboard_server *server)
+static bool begin(struct session *s, unsigned display, uid_t uid)
 {
 	char cookie[COOKIE_MAX];
 	size_t length = 0;
 	xcb_auth_info_t auth = { (int)strlen(COOKIE_NAME), (char *)(uintptr_t)COOKIE_NAME, 0, cookie };
-	bool has_cookie = find_cookie(server->display, cookie, &length);
+	bool has_cookie = find_cookie(display, cookie, &length);
 	const xcb_query_extension_reply_t *extension;
 	const uint32_t events = XCB_EVENT_MASK_PROPERTY_CHANGE;
 	const xcb_screen_t *screen;
@@ -226,8 +226,8 @@ static bool begin(struct session *s, const struct clipboard_server *server)
 	int fd;
 
 	/* Not by the abstract name that libxcb tries first: anybody can take that one, and would be shown the cookie. */
-	snprintf(path, sizeof(path), "/tmp/.X11-unix/X%u", server->display);
-	fd = clipboard_connect(path, server->uid);
+	snprintf(path, sizeof(path), CLIPBOARD_X_SOCKETS "/X%u", display);
+	fd = clipboard_connect(path, uid, NULL);
 	if (fd < 0)
 		return false;
 	auth.datalen = (int)length;
@@ -398,20 +398,56 @@ static bool wait_for_text(struct session *s, const struct clipboard_wait *wait, 
 	return false;
 }
 
+static void end(struct session *s)
+{
+	if (s->c)
+		x.xcb_disconnect(s->c);
+	s->c = NULL;
+}
+
+/* The compositor has made the socket and its lock before there was an X server behind it (some make one only when somebody connects:
+ * so nobody must, to find out). */
+static bool is_locked_by(unsigned display, pid_t pid)
+{
+	char path[32], number[16] = "";
+
+	snprintf(path, sizeof(path), "/tmp/.X%u-lock", display);
+	return read_file(path, number, sizeof(number) - 1) > 0 && strtol(number, NULL, 10) == pid;
+}
+
+/* With the first that is no compositor's. */
+static int begin_with_any(struct session *s, const struct clipboard_server *server, unsigned *display)
+{
+	pid_t compositor = server->beside_wayland ? clipboard_compositor(server->uid) : 0;
+	unsigned displays[CLIPBOARD_TRIES], count = clipboard_sockets(CLIPBOARD_X_SOCKETS, "X", server->uid, displays);
+	int r = -ECONNREFUSED;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (compositor && is_locked_by(displays[i], compositor)) {
+			r = -ENOTSUP;
+			continue;
+		}
+		*display = displays[i];
+		*s = (struct session){ 0 };
+		if (begin(s, *display, server->uid))
+			return 0;
+		end(s);
+	}
+	return r;
+}
+
 int clipboard_wait_x(const struct clipboard_server *server, const struct clipboard_wait *wait, struct clipboard_text *text,
 		     struct clipboard_change *change)
 {
-	struct session s = { 0 };
-	int r = -ECONNREFUSED;
+	struct session s;
+	int r = begin_with_any(&s, server, &change->display);
 
-	change->display = server->display;
-	if (begin(&s, server)) {
-		change->changed = wait_for_text(&s, wait, text, change);
-		if (change->changed)
-			change->tgid = process_of(&s, (xcb_window_t)change->mark);
-		r = change->changed || !x.xcb_connection_has_error(s.c) ? 0 : -ECONNRESET;
-	}
-	if (s.c)
-		x.xcb_disconnect(s.c);
+	if (r < 0)
+		return r;
+	change->changed = wait_for_text(&s, wait, text, change);
+	if (change->changed)
+		change->tgid = process_of(&s, (xcb_window_t)change->mark);
+	r = change->changed || !x.xcb_connection_has_error(s.c) ? 0 : -ECONNRESET;
+	end(&s);
 	return r;
 }

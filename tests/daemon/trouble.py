@@ -1606,8 +1606,8 @@ class Compositor:
 
 def what_is_copied_under_wayland_is_told_and_kept(folder):
     """Each text once, short and long, in the name of the user, since nobody knows the process; neither what is only marked, nor
-    what is no text, nor what was there before. A compositor that comes later is found, too. The user's X server is looked at when
-    there is none."""
+    what is no text, nor what was there before. A compositor that comes later is found, too. An X server of the same user is
+    looked at as well, but for the compositor's own."""
     rules = write(os.path.join(folder, 'rules.xml'), CLIPBOARD_RULES)
     kept = os.path.join(root_of(folder), 'konseki-clipboard')
     compositor = Compositor()
@@ -1642,7 +1642,6 @@ def what_is_copied_under_wayland_is_told_and_kept(folder):
         copied(texts[1])
         compositor.copy(b'only marked', '--primary')
         compositor.copy(b'no text', '--type', 'image/png')
-        display.copy(b'elsewhere')
         time.sleep(0.3)
         copied(texts[2])
         compositor.end()
@@ -1650,10 +1649,20 @@ def what_is_copied_under_wayland_is_told_and_kept(folder):
         eventually(lambda: not compositor.copy(b'again') and (time.sleep(0.5) or told(b'again')), 'another compositor')
         copied(texts[3])
         assert [len(told(text)) for text in texts] == [1] * len(texts)
-        assert not any(told(text) for text in (b'from before', b'only marked', b'no text', b'elsewhere'))
+        assert not any(told(text) for text in (b'from before', b'only marked', b'no text'))
+
+        def is_told_under_x(text):
+            display.copy(text)
+            time.sleep(0.5)
+            return [e['Image'] for e in told(text)]
+
+        eventually(lambda: is_told_under_x(os.urandom(8).hex().encode()) == ['/usr/bin/xclip'], 'what is copied under X')
+        # What tells that an X server is the compositor's is who holds its lock.
+        write(f'/tmp/.X{display.number}-lock', f'{compositor.server.pid:10}\n')
+        eventually(lambda: not is_told_under_x(os.urandom(8).hex().encode()), 'an X server that is not looked at')
+        copied(b'under Wayland')
         compositor.end()
-        eventually(lambda: display.copy(b'under X') and (time.sleep(0.5) or told(b'under X')), 'what is copied under X')
-        assert {e['Image'] for e in told(b'under X')} == {'/usr/bin/xclip'}
+        eventually(lambda: is_told_under_x(os.urandom(8).hex().encode()), 'an X server without a compositor')
         konseki.stop()
         assert not konseki.log.reports(), konseki.log.reports()
     finally:
