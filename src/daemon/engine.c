@@ -30,6 +30,7 @@
 #define SLEEP_MS   250
 
 #define BATCH       4096u     /* records between two looks at the clock and the orders */
+#define SETTINGS_STOP_NS (2u * (uint64_t)SECOND_NS)
 #define BATCH_SHORT 256u      /* while a setting waits: in each turn only one is looked at */
 #define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
 #define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
@@ -464,6 +465,34 @@ void drain(struct engine *g, unsigned max)
 	}
 }
 
+static void hear_helpers(struct engine *g)
+{
+	helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived },
+		    &(struct clipboard_hearer){ g, take_clipboard }, g->now_ns);
+}
+
+static struct pollfd answer_of(const struct helped_lane *lane)
+{
+	return (struct pollfd){ .fd = lane->busy ? lane->fd : -1, .events = POLLIN };
+}
+
+/* What was written before the end is told as well, unless its reader keeps us. */
+static void finish_settings(struct engine *g)
+{
+	uint64_t until_ns = g->now_ns + SETTINGS_STOP_NS;
+
+	read_folder_watch(g);
+	while (changes_is_surveyed(g->changes) && changes_head(g->changes) && g->now_ns < until_ns) {
+		struct pollfd wake[HELP_LANES];
+
+		hear_helpers(g);
+		for (unsigned i = 0; i < HELP_LANES; i++)
+			wake[i] = answer_of(&g->helped.lanes[i]);
+		poll(wake, HELP_LANES, NAP_MS);
+		g->now_ns = clock_ns(CLOCK_BOOTTIME);
+	}
+}
+
 static int stop(struct engine *g)
 {
 	struct err e = { 0 };
@@ -473,6 +502,7 @@ static int stop(struct engine *g)
 	g->now_ns = clock_ns(CLOCK_BOOTTIME);
 	if (g->rules) {
 		drain(g, UINT32_MAX);
+		finish_settings(g);
 		dns_finish(g->dns);
 		drain_written(g, 1u << 20); /* who writes on and on must not keep us */
 		declare_losses(g);
@@ -568,8 +598,7 @@ static int wait_for_something(struct engine *g, bool asleep)
 	int r;
 
 	for (unsigned i = 0; i < HELP_LANES; i++)
-		wake[4 + i] = (struct pollfd){ .fd = g->helped.lanes[i].busy ? g->helped.lanes[i].fd : -1,
-					       .events = POLLIN };
+		wake[4 + i] = answer_of(&g->helped.lanes[i]);
 	r = poll(wake, g->rules ? ARRAY_SIZE(wake) : 1, asleep && !is_record_waiting(g) ? SLEEP_MS : NAP_MS);
 	epoll_wait(g->rings_wake, ignored, ARRAY_SIZE(ignored), 0);
 	return r;
@@ -603,8 +632,7 @@ static void run(struct engine *g)
 			drain_written(g, BATCH);
 			read_folder_watch(g);
 		}
-		helped_read(&g->helped, g->enrich, g->changes, &(struct changes_out){ g, take_derived },
-			    &(struct clipboard_hearer){ g, take_clipboard }, g->now_ns);
+		hear_helpers(g);
 		if (g->wants[KS_CLIPBOARD] && !g->stopping)
 			helped_watch_clipboards(&g->helped, g->now_ns);
 		second = second || g->commit_now;

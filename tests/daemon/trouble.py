@@ -1070,7 +1070,7 @@ def a_setting_that_is_too_much_for_its_lens_is_one_value(folder):
 
 
 def what_a_shell_reads_when_a_user_enters_is_told(folder):
-    """Appended to, and replaced; other files beside it are nobody's business."""
+    """Appended to, and replaced, also at the very end; other files beside it are nobody's business."""
     must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/home')
     os.mkdir('/home/alice', 0o700)
     profile = write('/home/alice/.bashrc', 'true\n')
@@ -1093,7 +1093,10 @@ def what_a_shell_reads_when_a_user_enters_is_told(folder):
         eventually(lambda: len(told(profile)) == 2, 'what took its place')
         assert all(re.fullmatch('SHA256=[0-9A-F]{64}', t) for t in told(profile)), told(profile)
         assert not told(other)
-        konseki.stop()
+        write(profile + '.new', 'worst\n')
+        os.rename(profile + '.new', profile)
+        konseki.stop()  # what was done directly before is told too
+        assert len(told(profile)) == 3, told(profile)
     finally:
         konseki.close()
         must('umount', '/home')
