@@ -158,5 +158,4 @@ void settings_run(const struct actor *a, const char *folder)
 	begin_step(files);
 	for (unsigned i = 0; i < FILES; i++)
 		delete_file(a, &files[i]);
-	usleep(BETWEEN_US);
 }

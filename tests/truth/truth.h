@@ -161,7 +161,7 @@ bool place_unused(struct actor *a, struct place *ret); /* where nothing is; fals
 /* system.c */
 void system_init(const struct actor *a, const struct area *where); /* once, before there are workers */
 
-/* settings.c: takes twelve seconds. There must be a lens for units of systemd, as which files *.conf are read there. */
+/* settings.c: takes ten seconds. There must be a lens for units of systemd, as which files *.conf are read there. */
 void settings_run(const struct actor *a, const char *folder);
 
 /* network.c */
