@@ -118,7 +118,7 @@ static const struct call helper_forbidden[] = {
 
 /* What a forwarder needs. */
 static const struct call helper_without_forwarding[] = {
-	CALL(pwrite64, 0, TEXT(at_hand), 1, 0), CALL(clone3, TEXT(at_hand), 88),
+	CALL(pwrite64, 0, TEXT(at_hand), 1, 0), CALL(clone3, TEXT(at_hand), 88), CALL(pipe2, TEXT(at_hand), 0),
 	CALL(clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0),
 };
 
@@ -205,21 +205,23 @@ static int seal_clipboard(struct err *e)
 	return privilege_seal_clipboard(65534, 65534, e);
 }
 
-static int makes_other_sockets(void *context)
+static int makes_no_other_sockets(void *context)
 {
+	int ends[2];
+
 	(void)context;
-	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM ||
+	return pipe2(ends, O_CLOEXEC) < 0 || socket(AF_UNIX, SOCK_STREAM, 0) < 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM ||
 	       socket(AF_NETLINK, SOCK_RAW, 0) >= 0 || errno != EPERM;
 }
 
-static void who_reads_a_clipboard_reaches_sockets_of_this_machine_only(void **state)
+static void who_reads_a_clipboard_reaches_sockets_of_this_machine_and_pipes_only(void **state)
 {
 	struct attempt all = { helper_forbidden, ARRAY_SIZE(helper_forbidden) };
 	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(sealed(seal_clipboard, try_all, &all), 0);
-	assert_int_equal(sealed(seal_clipboard, makes_other_sockets, NULL), 0);
+	assert_int_equal(sealed(seal_clipboard, makes_no_other_sockets, NULL), 0);
 	assert_int_equal(privilege_seal_clipboard(0, 0, &e), -EPERM); /* refused before anything is done */
 	assert_int_equal(geteuid(), 0);
 }
@@ -235,6 +237,7 @@ static void a_helper_can_read_by_name_and_nothing_else(void **state)
 	assert_int_equal(sealed(privilege_seal_helper_network, try_all, &forwarding), 0);
 	assert_int_equal(sealed(privilege_seal_helper_network, try_all, &all), 0);
 	assert_int_equal(sealed(privilege_seal_helper, try_all, &network), 0);
+	assert_int_equal(sealed(privilege_seal_helper, try_all, &forwarding), 0);
 }
 
 static void *end_at_once(void *given)
@@ -544,7 +547,7 @@ int main(void)
 		cmocka_unit_test(the_engine_is_nobody_with_nothing),
 		cmocka_unit_test(a_helper_can_read_by_name_and_nothing_else),
 		cmocka_unit_test(a_forwarder_writes_its_bookmark_and_nothing_else),
-		cmocka_unit_test(who_reads_a_clipboard_reaches_sockets_of_this_machine_only),
+		cmocka_unit_test(who_reads_a_clipboard_reaches_sockets_of_this_machine_and_pipes_only),
 		cmocka_unit_test(a_helper_reads_what_anybody_may_read),
 		cmocka_unit_test(a_helper_is_nobody_with_nothing),
 		cmocka_unit_test(the_monitor_can_do_no_more_than_it_needs),
