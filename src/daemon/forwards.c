@@ -65,17 +65,6 @@ static int open_bookmark(const char *name, struct err *e)
 	return MOVE_FD(fd);
 }
 
-/* Of the virtual machine, or of the installation. */
-static void host_number(char *out, size_t size)
-{
-	if (files_read_text("/sys/class/dmi/id/product_uuid", out, size) < 36 || strspn(out, "0-") >= 36 ||
-	    strspn(out, "fF-") >= 36)
-		files_read_text("/etc/machine-id", out, size);
-	out[strspn(out, "0123456789abcdefABCDEF-")] = 0;
-	for (char *c = out; *c; c++)
-		*c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c);
-}
-
 void forward_identity(struct identity *id)
 {
 	*id = (struct identity){ 0 };

@@ -139,3 +139,15 @@ uint64_t host_boot_epoch_ns(void)
 	}
 	return epoch;
 }
+
+void host_number(char *out, size_t size)
+{
+	bool is_none = files_read_text("/sys/class/dmi/id/product_uuid", out, size) < 36 || strspn(out, "0-") >= 36 ||
+		       strspn(out, "fF-") >= 36;
+
+	if (is_none && files_read_text("/etc/machine-id", out, size) < 0)
+		*out = 0;
+	out[strspn(out, "0123456789abcdefABCDEF-")] = 0;
+	for (char *c = out; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c);
+}

@@ -11,6 +11,10 @@ void host_machine(uint8_t machine[4]);
 
 void host_name(char *name, size_t size);
 
+/* The number of the virtual machine, or else of the installation: as text, lower case, 36 digits and dashes or 32 digits. "" if
+ * there is none. Root alone may read the first. */
+void host_number(char *out, size_t size);
+
 /* UTC of CLOCK_BOOTTIME 0, the same for the whole boot though the clock is stepped (docs/privilege.md). */
 uint64_t host_boot_epoch_ns(void);
 
