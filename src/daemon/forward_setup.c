@@ -2,11 +2,8 @@
 #include "forward_setup.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -58,11 +55,6 @@ static const struct forward_target *find(const char *name, struct err *e)
 }
 
 /* --- secrets */
-
-static void path_of(const char *name, const char *ending, char out[PATH_MAX])
-{
-	snprintf(out, PATH_MAX, PATH_FORWARD "/%s%s", name, ending);
-}
 
 /* One line; typed, it is not shown. */
 static int read_secret(const char *path, char *secret, size_t size, struct err *e)
@@ -202,14 +194,14 @@ static char *read_settings(struct err *e)
 
 static int write_secret(const struct forward_target *t, struct err *e)
 {
-	char path[PATH_MAX];
+	char path[FORWARD_PATH_MAX];
 	int r;
 
 	if (!*t->secret)
 		return 0;
-	if (mkdir(PATH_FORWARD, 0700) < 0 && errno != EEXIST)
-		return err_set(e, errno, "making the folder '%s'", PATH_FORWARD);
-	path_of(t->name, FORWARD_SECRET, path);
+	if (forward_make_folder(e) < 0)
+		return -e->code;
+	forward_path(t->name, FORWARD_SECRET, path);
 	r = files_write_text(path, t->secret, 0400);
 	return r < 0 ? err_set(e, -r, "writing '%s'", path) : 0;
 }
@@ -280,7 +272,7 @@ int forward_list(void)
 int forward_remove(const char *name)
 {
 	static const char *const endings[] = { FORWARD_SECRET, FORWARD_BOOKMARK };
-	char section[FORWARD_NAME_MAX + 16], path[PATH_MAX];
+	char section[FORWARD_NAME_MAX + 16], path[FORWARD_PATH_MAX];
 	OWNED_HEAP char *text = NULL, *rest = NULL;
 	struct err e = { 0 };
 	int r = refuse_unless_installed();
@@ -298,7 +290,7 @@ int forward_remove(const char *name)
 		return say(&e);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-		path_of(name, endings[i], path);
+		forward_path(name, endings[i], path);
 		unlink(path);
 	}
 	printf("No more events are copied to '%s'. What is there stays there.\n", name);

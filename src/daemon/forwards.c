@@ -27,14 +27,25 @@
 
 /* --- what a forwarder is given */
 
+void forward_path(const char *name, const char *ending, char out[FORWARD_PATH_MAX])
+{
+	snprintf(out, FORWARD_PATH_MAX, PATH_FORWARD "/%s%s", name, ending);
+}
+
+int forward_make_folder(struct err *e)
+{
+	return mkdir(PATH_FORWARD, 0700) < 0 && errno != EEXIST ?
+		       err_set(e, errno, "making the folder '%s'", PATH_FORWARD) : 0;
+}
+
 static int open_in_folder(const char *name, const char *ending, int flags, struct err *e)
 {
-	char path[sizeof(PATH_FORWARD) + FORWARD_NAME_MAX + 32];
+	char path[FORWARD_PATH_MAX];
 	int fd;
 
-	if (mkdir(PATH_FORWARD, 0700) < 0 && errno != EEXIST)
-		return err_set(e, errno, "making the folder '%s'", PATH_FORWARD);
-	snprintf(path, sizeof(path), PATH_FORWARD "/%s%s", name, ending);
+	if (forward_make_folder(e) < 0)
+		return -e->code;
+	forward_path(name, ending, path);
 	fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return fd < 0 ? err_set(e, errno, "opening '%s'", path) : fd;
 }
@@ -176,10 +187,10 @@ static void note_settings(struct forwards *f)
 
 static struct timespec secret_time(const char *name)
 {
-	char path[sizeof(PATH_FORWARD) + FORWARD_NAME_MAX + 32];
+	char path[FORWARD_PATH_MAX];
 	struct stat st = { 0 };
 
-	snprintf(path, sizeof(path), PATH_FORWARD "/%s" FORWARD_SECRET, name);
+	forward_path(name, FORWARD_SECRET, path);
 	return stat(path, &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
 }
 

@@ -6,6 +6,7 @@
 
 #include "../forward/forwarder.h"
 #include "companion.h"
+#include "paths.h"
 #include "settings.h"
 
 struct forwards {
@@ -33,6 +34,10 @@ void forwards_change_files(struct forwards *f);
 /* Lets them send what is left, for a few seconds. */
 void forwards_end(struct forwards *f);
 
+/* The file of a target in PATH_FORWARD. */
+#define FORWARD_PATH_MAX (sizeof(PATH_FORWARD) + FORWARD_NAME_MAX + 32)
+void forward_path(const char *name, const char *ending, char out[FORWARD_PATH_MAX]);
+int forward_make_folder(struct err *e); /* 0, also if it is there; or -errno */
 /* As root: the secret of a target, "" if it has none. */
 int forward_read_secret(struct forward_target *t, struct err *e);
 void forward_identity(struct identity *id);
