@@ -33,6 +33,13 @@ int size_parse(const char *text, uint64_t *bytes)
 	return 0;
 }
 
+static bool line_begins(const char *line, const char *section)
+{
+	size_t n = strlen(section);
+
+	return *line == '[' && strncmp(line + 1, section, n) == 0 && line[1 + n] == ']';
+}
+
 /* Does the line set `name`, or is it the comment that shows its default? */
 static bool line_sets(const char *line, const char *name)
 {
@@ -53,7 +60,7 @@ static const char *find_line(const char *text, const char *section, const char *
 		size_t n = strcspn(line, "\n"), whole = n + (line[n] == '\n');
 
 		if (*line == '[')
-			inside = strncmp(line + 1, section, strlen(section)) == 0 && line[1 + strlen(section)] == ']';
+			inside = line_begins(line, section);
 		if (inside && *line == '[')
 			place = line + whole;
 		if (inside && line_sets(line, name)) {
@@ -84,7 +91,6 @@ char *settings_changed(const char *text, const char *section, const char *name, 
 
 char *settings_without(const char *text, const char *section)
 {
-	const size_t n = strlen(section);
 	char *rest = malloc(strlen(text) + 1), *end = rest;
 	bool inside = false;
 
@@ -93,7 +99,7 @@ char *settings_without(const char *text, const char *section)
 
 		whole += line[whole] == '\n';
 		if (*line == '[')
-			inside = strncmp(line + 1, section, n) == 0 && line[1 + n] == ']';
+			inside = line_begins(line, section);
 		if (!inside) {
 			memcpy(end, line, whole);
 			end += whole;
