@@ -219,35 +219,30 @@ static void declare_untold(struct monitor *m)
 	}
 }
 
-/* A copy that whoever owns this machine can erase is none: said once a start. */
-static void declare_erasable(struct monitor *m)
+/* A copy that whoever owns this machine can erase is none: said once a start. And nobody can guess the names of copies: whoever
+ * takes one has read our memory, or holds our credentials and much luck. */
+static void declare_forwarded(struct monitor *m)
 {
-	for (unsigned i = 0; m->start->options->forwarded && i < FORWARD_TARGETS_MAX; i++) {
+	char text[160];
+
+	if (!m->start->options->forwarded || m->orders < 0 || m->stopping)
+		return;
+	for (unsigned i = 0; i < FORWARD_TARGETS_MAX; i++) {
 		struct forwarded *f = &m->start->options->forwarded[i];
-		char text[160];
+		uint64_t taken = f->taken;
 
-		if (f->erasable != 1 || m->orders < 0 || m->stopping)
-			continue;
-		f->erasable = 2;
-		snprintf(text, sizeof(text), "The copies sent to '%.31s' can be changed or deleted from this machine: its rights go too far",
-			 f->name);
-		note(m, text);
-	}
-}
-
-/* Nobody can guess the names: whoever takes one has read our memory, or holds our credentials and much luck. */
-static void declare_taken(struct monitor *m)
-{
-	for (unsigned i = 0; m->start->options->forwarded && i < FORWARD_TARGETS_MAX; i++) {
-		struct forwarded *f = &m->start->options->forwarded[i];
-		char text[160];
-
-		if (f->taken == f->taken_told || m->orders < 0 || m->stopping)
-			continue;
-		snprintf(text, sizeof(text), "%llu names of copies at '%.31s' were taken by somebody else; other names were used",
-			 (unsigned long long)(f->taken - f->taken_told), f->name);
-		f->taken_told = f->taken;
-		note(m, text);
+		if (f->erasable == 1) {
+			f->erasable = 2;
+			snprintf(text, sizeof(text),
+				 "The copies sent to '%.31s' can be changed or deleted from this machine: its rights go too far", f->name);
+			note(m, text);
+		}
+		if (taken != f->taken_told) {
+			snprintf(text, sizeof(text), "%llu names of copies at '%.31s' were taken by somebody else; other names were used",
+				 (unsigned long long)(taken - f->taken_told), f->name);
+			f->taken_told = taken;
+			note(m, text);
+		}
 	}
 }
 
@@ -262,8 +257,7 @@ static void pulse(struct monitor *m)
 		engine_ask_status(m);
 	control_tick(m);
 	declare_untold(m);
-	declare_erasable(m);
-	declare_taken(m);
+	declare_forwarded(m);
 	log_files_tick(m);
 }
 
