@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +89,10 @@ void forward_identity(struct identity *id)
 
 int forward_open_sealed(const struct forward_target *t, const struct identity *id, struct sink **sink, struct err *e)
 {
-	int r = t->row->open(t, id, sink, e);
+	int r;
 
+	signal(SIGPIPE, SIG_IGN); /* forward/stream.h */
+	r = t->row->open(t, id, sink, e);
 	return r < 0 ? r : privilege_seal_forwarder(e);
 }
 

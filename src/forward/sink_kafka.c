@@ -6,7 +6,6 @@
  * The producer's threads must not be there before the process gives up its rights, so it is made with the first batch. */
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -521,7 +520,6 @@ static int kafka_open(const struct forward_target *t, const struct identity *id,
 		return r;
 	if (!s)
 		return err_set(e, ENOMEM, "preparing Kafka");
-	signal(SIGPIPE, SIG_IGN);
 	s->target = t;
 	s->id = id;
 	s->conf = kafka.rd_kafka_conf_new();

@@ -7,7 +7,6 @@
  * certificate says so after it let us send. What its kernel had when a collector died is lost nevertheless. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -561,7 +560,6 @@ static int syslog_open(const struct forward_target *t, const struct identity *id
 	settings.host = s->address.host;
 	settings.port = s->address.port;
 	settings.tls = is_tls(&s->address);
-	signal(SIGPIPE, SIG_IGN);
 	r = stream_new(&settings, &s->stream, e);
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/sha.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <zstd.h>
@@ -215,6 +216,7 @@ int main(int argc, char **argv)
 	d.row = target.row;
 	d.form = d.row->form(&target);
 	begin_batch(&d);
+	signal(SIGPIPE, SIG_IGN);
 	if (target_check(&target, &e) < 0 || d.row->open(&target, &identity, &d.sink, &e) < 0)
 		give_up(e.text);
 	if (privilege_seal_forwarder(&e) < 0)
