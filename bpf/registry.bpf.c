@@ -28,32 +28,30 @@ static __always_inline struct ks_text emit_sysctl_name(struct draft *d, struct b
 	return t;
 }
 
+/* Text that the kernel wrote behind what the record has, and what it answered when asked for KS_PATH_MAX bytes. */
+static __always_inline struct ks_text emit_sysctl_text(struct draft *d, __u32 at, long answer)
+{
+	__u32 n = answer == -7 /* E2BIG: what fits is there */ ? KS_PATH_MAX - 1 :
+		  answer < 0 || answer > KS_PATH_MAX	       ? 0 :
+								 answer;
+
+	d->size = at + n;
+	return (struct ks_text){ .off = at, .len = n };
+}
+
 static __always_inline struct ks_text emit_sysctl_value(struct draft *d, struct bpf_sysctl *ctx)
 {
 	__u32 at = d->size & (KS_RECORD_MAX - 1);
-	struct ks_text t = { .off = at };
-	long n = bpf_sysctl_get_new_value(ctx, (char *)d->record + at, KS_PATH_MAX);
 
-	if (n < 0 || n > KS_PATH_MAX)
-		n = n == -7 /* E2BIG */ ? KS_PATH_MAX - 1 : 0;
-	t.len = n;
-	d->size = at + n;
-	return t;
+	return emit_sysctl_text(d, at, bpf_sysctl_get_new_value(ctx, (char *)d->record + at, KS_PATH_MAX));
 }
 
-/* The kernel has read the present value before it asks us; 0: it could not. */
-static __always_inline struct ks_text emit_sysctl_before(struct draft *d, struct bpf_sysctl *ctx, __u32 *known)
+/* The kernel has read the present value before it asks us. */
+static __always_inline struct ks_text emit_sysctl_before(struct draft *d, struct bpf_sysctl *ctx)
 {
 	__u32 at = d->size & (KS_RECORD_MAX - 1);
-	struct ks_text t = { .off = at };
-	long n = bpf_sysctl_get_current_value(ctx, (char *)d->record + at, KS_PATH_MAX);
 
-	if (n < 0 || n > KS_PATH_MAX)
-		n = n == -7 /* E2BIG */ ? KS_PATH_MAX - 1 : 0;
-	*known = n > 0;
-	t.len = n;
-	d->size = at + n;
-	return t;
+	return emit_sysctl_text(d, at, bpf_sysctl_get_current_value(ctx, (char *)d->record + at, KS_PATH_MAX));
 }
 
 SEC("cgroup/sysctl")
@@ -77,10 +75,8 @@ int CONFIG_VALUE__sysctl(struct bpf_sysctl *ctx)
 	rec->TargetObject = name;
 	rec->value = value;
 	if (context_wanted) {
-		__u32 known;
-
-		rec->before = emit_sysctl_before(d, ctx, &known);
-		rec->before_known = known;
+		rec->before = emit_sysctl_before(d, ctx);
+		rec->before_known = rec->before.len > 0; /* else it could not read it */
 	}
 	emit_end(d, KS_CONFIG_VALUE);
 	return 1; /* let it happen */
