@@ -28,24 +28,20 @@ static __always_inline bool is_dns_port(__u16 port)
 	return false;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(DNS_PACKET__connect, struct sock *sk, int before, int after)
+/* Asks a name server by TCP, perhaps. */
+static __always_inline void note_connector(struct sock *sk)
 {
-	struct task_struct *task;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct ks_who *who;
 
-	if (after != TCP_SYN_SENT || sk->sk_protocol != IPPROTO_TCP ||
-	    !is_dns_port(swap16(sk->__sk_common.skc_dport)))
-		return 0;
-	task = bpf_get_current_task_btf();
-	if (is_ignored(task) || is_spared(task, RECORD_BIT(KS_DNS_QUERY)))
-		return 0;
+	if (!is_dns_port(swap16(sk->__sk_common.skc_dport)) || is_ignored(task) ||
+	    is_spared(task, RECORD_BIT(KS_DNS_QUERY)))
+		return;
 	who = bpf_sk_storage_get(&dns_connectors, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (who)
 		who_fill(who, task);
 	else
 		count_missed();
-	return 0;
 }
 
 /* Where in the packet the payload is. */
@@ -171,28 +167,59 @@ static __always_inline void dns_segment(struct __sk_buff *skb, struct bpf_sock *
 		emit_packet(skb, &p, who, sent, IPPROTO_TCP);
 }
 
-static __always_inline void dns_packet(struct __sk_buff *skb, bool sent)
+/* --- what both connections and look-ups show by: one program for both is cheaper than two */
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(SOCKET__state, struct sock *sk, int before, int after)
+{
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (after == TCP_SYN_SENT && wanted(KS_DNS_QUERY))
+		note_connector(sk);
+	if (wanted(KS_NETWORK_CONNECT))
+		state_changed(sk, before, after);
+	return 0;
+}
+
+/* datagrams: are they to be told as connections? */
+static __always_inline int packet(struct __sk_buff *skb, bool sent, bool datagrams)
 {
 	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
 
 	if (!sk)
-		return;
-	if (sk->protocol == IPPROTO_UDP)
-		dns_datagram(skb, sk, sent);
-	else if (sk->protocol == IPPROTO_TCP)
+		return 1; /* let it pass */
+	if (sk->protocol == IPPROTO_TCP && wanted(KS_DNS_QUERY))
 		dns_segment(skb, sk, sent);
+	if (sk->protocol == IPPROTO_UDP) {
+		if (datagrams && wanted(KS_NETWORK_CONNECT))
+			note_datagram(skb, sk, sent);
+		if (wanted(KS_DNS_QUERY))
+			dns_datagram(skb, sk, sent);
+	}
+	return 1;
 }
 
 SEC("cgroup_skb/egress")
+int PACKET__egress(struct __sk_buff *skb)
+{
+	return packet(skb, true, true);
+}
+
+SEC("cgroup_skb/ingress")
+int PACKET__ingress(struct __sk_buff *skb)
+{
+	return packet(skb, false, true);
+}
+
+/* Where functions can be hooked, those tell of datagrams. */
+SEC("cgroup_skb/egress")
 int DNS_PACKET__egress(struct __sk_buff *skb)
 {
-	dns_packet(skb, true);
-	return 1; /* let it pass */
+	return packet(skb, true, false);
 }
 
 SEC("cgroup_skb/ingress")
 int DNS_PACKET__ingress(struct __sk_buff *skb)
 {
-	dns_packet(skb, false);
-	return 1;
+	return packet(skb, false, false);
 }

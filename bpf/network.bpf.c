@@ -104,18 +104,14 @@ static __always_inline void closed(const struct sock *sk)
 	bpf_map_delete_elem(&connections, &key);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(NETWORK_CONNECT__tcp, const struct sock *sk, int before, int after)
+static __always_inline void state_changed(const struct sock *sk, int before, int after)
 {
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
 	switch (after) {
 	case TCP_SYN_SENT: calls(sk); break;
 	case TCP_LISTEN: listens(sk); break;
 	case TCP_ESTABLISHED: established(sk, before); break;
 	case TCP_CLOSE: closed(sk); break;
 	}
-	return 0;
 }
 
 /* Both 6.1 and 6.12 return the new socket, from different numbers of arguments. */
@@ -284,14 +280,13 @@ static __always_inline bool skb_flow(struct __sk_buff *skb, struct flow *f, bool
 	return true;
 }
 
-static __always_inline void note_packet(struct __sk_buff *skb, bool sent)
+static __always_inline void note_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool sent)
 {
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
 	struct noted_key key = { .sent = sent };
 	struct datagrams *d;
 	__u64 now, *when;
 
-	if (!sk || sk->protocol != IPPROTO_UDP || !skb_flow(skb, &key.flow, sent))
+	if (!skb_flow(skb, &key.flow, sent))
 		return;
 	key.cookie = bpf_get_socket_cookie(skb);
 	now = bpf_ktime_get_boot_ns();
@@ -305,20 +300,6 @@ static __always_inline void note_packet(struct __sk_buff *skb, bool sent)
 	}
 	bpf_map_update_elem(&noted, &key, &now, BPF_ANY);
 	queue_put(d, &key.flow, sent);
-}
-
-SEC("cgroup_skb/egress")
-int NETWORK_CONNECT__egress(struct __sk_buff *skb)
-{
-	note_packet(skb, true);
-	return 1; /* let it pass */
-}
-
-SEC("cgroup_skb/ingress")
-int NETWORK_CONNECT__ingress(struct __sk_buff *skb)
-{
-	note_packet(skb, false);
-	return 1;
 }
 
 struct telling {

@@ -23,6 +23,7 @@ _Static_assert(KS_RECORD_COUNT <= 64, "records has 64 bits");
 #define SPECIAL     (BIT(KS_RAW_ACCESS) | PIPES)
 #define TOUCHING    (FILES | BIT(KS_FILE_TIME) | BIT(KS_FILE_STREAM) | BIT(KS_PIPE_CREATE))
 
+#define NETWORK     (BIT(KS_NETWORK_CONNECT) | BIT(KS_DNS_QUERY))
 #define REACHES     (BIT(KS_PROCESS_ACCESS) | BIT(KS_REMOTE_THREAD) | BIT(KS_PROCESS_TAMPERING))
 
 /* In the order in which they are attached: processes first, so that no event comes of an unknown one. Between
@@ -80,15 +81,14 @@ static const struct program_row program_rows[] = {
 	{ "NETWORK_CONNECT__accept", FULL_ONLY, BPF_TRACE_FEXIT, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__sent", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__received", TRACEPOINTS_ONLY, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
-	{ "NETWORK_CONNECT__tcp", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_NETWORK_CONNECT) },
-	{ "NETWORK_CONNECT__egress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_EGRESS, BIT(KS_NETWORK_CONNECT) },
-	{ "NETWORK_CONNECT__ingress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_INGRESS, BIT(KS_NETWORK_CONNECT) },
+	{ "SOCKET__state", EVERYWHERE, BPF_TRACE_RAW_TP, NETWORK },
+	{ "PACKET__egress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_EGRESS, NETWORK },
+	{ "PACKET__ingress", TRACEPOINTS_ONLY, BPF_CGROUP_INET_INGRESS, NETWORK },
 	{ "NETWORK_CONNECT__udp4_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__udp6_send", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
 	{ "NETWORK_CONNECT__udp_receive", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_NETWORK_CONNECT) },
-	{ "DNS_PACKET__connect", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_DNS_QUERY) },
-	{ "DNS_PACKET__egress", EVERYWHERE, BPF_CGROUP_INET_EGRESS, BIT(KS_DNS_QUERY) },
-	{ "DNS_PACKET__ingress", EVERYWHERE, BPF_CGROUP_INET_INGRESS, BIT(KS_DNS_QUERY) },
+	{ "DNS_PACKET__egress", FULL_ONLY, BPF_CGROUP_INET_EGRESS, BIT(KS_DNS_QUERY) },
+	{ "DNS_PACKET__ingress", FULL_ONLY, BPF_CGROUP_INET_INGRESS, BIT(KS_DNS_QUERY) },
 	{ "CONFIG_VALUE__sysctl", EVERYWHERE, BPF_CGROUP_SYSCTL, BIT(KS_CONFIG_VALUE) },
 	{ "IMAGE_LOAD__loader", EVERYWHERE, BPF_TRACE_RAW_TP, BIT(KS_IMAGE_LOAD) },
 	{ "IMAGE_LOAD__mapped", FULL_ONLY, BPF_TRACE_FENTRY, BIT(KS_IMAGE_LOAD) },
@@ -156,8 +156,9 @@ static const struct {
 	{ KS_TRIGGER_CONSUMER, "PROCESS_FORK__tp", "as 12" },
 	{ KS_TRIGGER_BINDING, "PROCESS_FORK__tp", "as 12" },
 	{ KS_CONFIG_VALUE, "CONFIG_VALUE__sysctl", "as 12; cgroup program for sysctl" },
-	{ KS_NETWORK_CONNECT, "NETWORK_CONNECT__tcp", "socket states (TCP only)" },
+	{ KS_NETWORK_CONNECT, "SOCKET__state", "socket states (TCP only)" },
 	{ KS_DNS_QUERY, "DNS_PACKET__ingress", "packets from and to the ports of name servers" },
+	{ KS_DNS_QUERY, "PACKET__ingress", "packets from and to the ports of name servers" },
 	{ KS_IMAGE_LOAD, "IMAGE_LOAD__mapped", "mappings as the kernel tells them to perf" },
 	{ KS_PROCESS_ACCESS, "ACCESS__target", "exit of ptrace, process_vm_*, pidfd_getfd and open" },
 	{ KS_PROCESS_ACCESS, "CALL__exit", "tracepoint of system call exit" },
