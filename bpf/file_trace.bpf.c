@@ -596,13 +596,13 @@ static __always_inline int touched(const struct inode *inode)
 		return 0;
 	}
 	kind = call_of(task, (const void *)bpf_task_pt_regs(task)).kind;
-	if (is_unwanted_call(task, kind))
+	if ((!changes_names(kind) && !changes_attributes(kind)) || is_unwanted_call(task, kind))
 		return 0;
 	if (changes_attributes(kind)) {
 		attribute_touched(task, NULL, inode, kind);
 		return 0;
 	}
-	op = changes_names(kind) ? operation_of_task(task) : NULL;
+	op = operation_of_task(task);
 	if (!op)
 		return 0;
 	op->kind = kind;

@@ -134,14 +134,18 @@ static __always_inline bool engine_sleeps(void)
 	return sleeps && *sleeps;
 }
 
+#define LOOKS_EACH 8 /* records between two looks at how much is waiting */
+
 /* The engine looks by a timer; it is woken earlier only when an eighth of the ring is waiting, or when nothing happened
  * for a while. */
-static __always_inline __u64 wake_up(void *ring)
+static __always_inline __u64 wake_up(void *ring, __u64 seq)
 {
 	__u64 eighth = ring == &ring_process ? ring_process_eighth : ring_events_eighth;
 
 	if (engine_sleeps())
 		return BPF_RB_FORCE_WAKEUP;
+	if (seq % LOOKS_EACH)
+		return BPF_RB_NO_WAKEUP;
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > eighth ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
@@ -169,7 +173,7 @@ static __always_inline void emit_fixed(struct ks_hdr *hdr, __u32 type, __u32 siz
 	void *ring = ring_of(type);
 
 	hdr->size = size;
-	if (bpf_ringbuf_output(ring, hdr, size, wake_up(ring)) < 0)
+	if (bpf_ringbuf_output(ring, hdr, size, wake_up(ring, hdr->seq)) < 0)
 		count_lost(type);
 }
 
@@ -262,13 +266,14 @@ static __always_inline void emit_padding(struct draft *d)
 
 static __always_inline void emit_end(struct draft *d, __u32 type)
 {
+	struct ks_hdr *hdr = (void *)d->record;
 	void *ring = ring_of(type);
 	__u32 size = d->size;
 
-	((struct ks_hdr *)d->record)->size = size;
+	hdr->size = size;
 	if (size > KS_RECORD_MAX)
 		size = KS_RECORD_MAX;
-	if (bpf_ringbuf_output(ring, d->record, size, wake_up(ring)) < 0)
+	if (bpf_ringbuf_output(ring, d->record, size, wake_up(ring, hdr->seq)) < 0)
 		count_lost(type);
 	draft_drop(d);
 }
