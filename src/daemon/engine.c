@@ -130,7 +130,7 @@ static bool is_ours(const struct engine *g, const struct event *ev, const char *
 {
 	int index = event_field_index(ev->type, field, strlen(field));
 
-	return index >= 0 && enrich_is_of_family(g->enrich, (uint32_t)ev->values[index].number, (uint32_t)getppid());
+	return index >= 0 && enrich_is_of_family(g->enrich, (uint32_t)ev->values[index].number, g->supervisor);
 }
 
 static bool is_critical(const struct engine *g, const struct event *ev)
