@@ -7,8 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "files.h"
-#include "host.h"
 #include "paths.h"
 #include "rules_check.h"
 #include "rules_store.h"

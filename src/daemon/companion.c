@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/own.h"
-#include "host.h"
 
 void companion_leave_signals(void)
 {

@@ -8,12 +8,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/own.h"
-
-static uint64_t ns_of(struct timespec t)
-{
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static enum executable kind_of(int file, off_t size)
 {
@@ -38,12 +34,12 @@ int written_next(struct exec_watch_reader *r, struct written *w)
 			close(w->file);
 			continue;
 		}
-		w->changed_utc_ns = ns_of(st.st_ctim);
+		w->changed_utc_ns = time_ns(st.st_ctim);
 		w->id = (struct ks_file_id){
 			.ino = st.st_ino,
 			.size = (uint64_t)st.st_size,
-			.mtime_ns = ns_of(st.st_mtim),
-			.ctime_ns = ns_of(st.st_ctim),
+			.mtime_ns = time_ns(st.st_mtim),
+			.ctime_ns = time_ns(st.st_ctim),
 			.dev = major(st.st_dev) << 20 | minor(st.st_dev),
 			.nlink = (uint32_t)st.st_nlink,
 		};

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../collect/drops.h"
 #include "../help/settings.h"
 #include "content.h"
@@ -409,7 +410,7 @@ static uint64_t time_of_change(const struct engine *g, int file)
 
 	if (fstat(file, &st) < 0)
 		return now_ns;
-	changed_ns = (uint64_t)st.st_ctim.tv_sec * SECOND_NS + (uint64_t)st.st_ctim.tv_nsec - enrich_utc(g->enrich, 0);
+	changed_ns = time_ns(st.st_ctim) - enrich_utc(g->enrich, 0);
 	return changed_ns < g->folders_read_ns ? g->folders_read_ns : changed_ns < now_ns ? changed_ns : now_ns;
 }
 

@@ -2,6 +2,7 @@
 /* What the engine asks the monitor and the helper for. */
 #include <errno.h>
 
+#include "../base/clock.h"
 #include "engine_parts.h"
 
 #define ASK_REST_NS (5u * (uint64_t)SECOND_NS) /* after a request was not answered, none for this long */

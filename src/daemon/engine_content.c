@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/text.h"
 #include "../help/clipboard.h"
 #include "content.h"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/clock.h"
 #include "engine_parts.h"
 
 void log_own(struct engine *g, unsigned id, const char *const texts[])

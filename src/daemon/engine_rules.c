@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/text.h"
 #include "../collect/drops.h"
 #include "../help/settings.h"

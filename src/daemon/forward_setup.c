@@ -7,9 +7,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "files.h"
 #include "forwards.h"
-#include "host.h"
 #include "paths.h"
 #include "service_parts.h"
 #include "settings.h"

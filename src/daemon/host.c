@@ -44,11 +44,6 @@ uint64_t utc_of_boot_ns(void)
 	return offset;
 }
 
-uint64_t now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000;
-}
-
 void host_name(char *name, size_t size)
 {
 	if (gethostname(name, size) < 0 || !*name)

@@ -24,4 +24,3 @@ uint64_t boot_epoch_choose(uint64_t stored_ns, uint64_t devtmpfs_ns, uint64_t co
 /* What the two clocks differ by now: UTC of CLOCK_BOOTTIME 0, as long as the clock is not stepped. */
 uint64_t utc_of_boot_ns(void);
 uint64_t now_utc_ns(void);
-uint64_t now_ms(void); /* monotonic */

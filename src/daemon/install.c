@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "files.h"
-#include "host.h"
 #include "manager.h"
 #include "packaged.h"
 #include "paths.h"

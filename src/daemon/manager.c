@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "../base/clock.h"
 #include "paths.h"
 #include "service_parts.h"
 

@@ -5,8 +5,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../base/clock.h"
 
 /* --- texts end in a NUL, whatever the sender wrote */
 
@@ -346,27 +347,19 @@ int message_answer(int channel, const struct message *request, int code, const v
 			     code == 0 && fd >= 0 ? 1 : 0);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int message_ask(int channel, uint32_t kind, const void *body, int fd, int timeout_ms,
 		struct message *m)
 {
 	static uint32_t last_number;
 	uint32_t number = ++last_number;
-	int64_t until = now_ms() + timeout_ms;
+	int64_t until = (int64_t)now_ms() + timeout_ms;
 	int r = message_send(channel, kind, number, body, &fd, fd >= 0 ? 1 : 0);
 
 	if (r < 0)
 		return r == -EAGAIN ? -ETIMEDOUT : r;
 	for (;;) {
 		struct pollfd p = { .fd = channel, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - (int64_t)now_ms();
 
 		if (left <= 0)
 			return -ETIMEDOUT;

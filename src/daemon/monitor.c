@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../collect/exec_watch.h"
 #include "../collect/folder_watch.h"
 #include "../event/event.h"

@@ -9,8 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "files.h"
-#include "host.h"
 #include "monitor_parts.h"
 #include "paths.h"
 #include "rules_store.h"

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../event/event.h"
 #include "../evtx/format.h"
 #include "host.h"
@@ -59,7 +60,7 @@ static void tell_gap(int log, const struct evtx_file_header *h, char *gap, size_
 
 	if (!(h->flags & EVTX_FILE_DIRTY) || fstat(log, &st) < 0)
 		return;
-	utc_text((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, from);
+	utc_text(time_ns(st.st_mtim), from);
 	utc_text(now_utc_ns(), to);
 	snprintf(gap, size, "The former run was cut off: not watching from %s (last record) to %s",
 		 from, to);

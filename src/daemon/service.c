@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../event/event.h"
 #include "files.h"
 #include "forwards.h"
-#include "host.h"
 #include "notify.h"
 #include "paths.h"
 #include "privilege.h"

@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/own.h"
 #include "../hunt/hunt.h"
 #include "../hunt/view.h"
 #include "files.h"
-#include "host.h"
 #include "privilege.h"
 
 #define AGAIN_AFTER_MS 2000

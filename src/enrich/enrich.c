@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../base/clock.h"
 #include "../base/text.h"
 #include "../rules/ruleset.h"
 #include "context.h"
@@ -169,8 +170,7 @@ static bool packages_changed(const struct enrich *en)
 
 	if (en->package_state < 0 || fstat(en->package_state, &st) < 0 || st.st_nlink == 0)
 		return true;
-	return (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec !=
-	       en->package_state_mtime_ns;
+	return time_ns(st.st_mtim) != en->package_state_mtime_ns;
 }
 
 /* The state is opened before the question, so that what changes in between is noticed the next time. */
@@ -190,8 +190,7 @@ static void packages_refresh(struct enrich *en)
 	if (en->package_state >= 0)
 		close(en->package_state);
 	en->package_state = state;
-	en->package_state_mtime_ns =
-		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	en->package_state_mtime_ns = time_ns(st.st_mtim);
 	if (ask->packages(ask->context))
 		en->packages_known = KNOWN_ASKED;
 	else
@@ -207,8 +206,7 @@ static bool users_changed(const struct enrich *en)
 
 	if (en->passwd < 0 || fstat(en->passwd, &st) < 0 || st.st_nlink == 0)
 		return true;
-	return (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec !=
-	       en->passwd_mtime_ns;
+	return time_ns(st.st_mtim) != en->passwd_mtime_ns;
 }
 
 static void users_reload(struct enrich *en)
@@ -227,8 +225,7 @@ static void users_reload(struct enrich *en)
 		close(en->passwd);
 	names_free(en->users);
 	en->passwd = passwd;
-	en->passwd_mtime_ns =
-		(uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	en->passwd_mtime_ns = time_ns(st.st_mtim);
 	en->users = users;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../rules/ruleset.h"
 #include "executable.h"
 #include "imphash.h"
@@ -63,11 +64,6 @@ struct hashes {
 	struct cached last; /* of a file that may not be cached */
 	struct cached cache[CACHE_SETS][CACHE_WAYS];
 };
-
-static uint64_t ns_of(struct timespec t)
-{
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 int hashes_new(struct hashes **ret, struct err *e)
 {
@@ -167,7 +163,7 @@ static bool state_is(const struct stat *state, const struct ks_file_id *id)
 	bool overlay = id->fs_magic == OVERLAYFS_SUPER_MAGIC;
 	bool own_dev = overlay || id->fs_magic == BTRFS_SUPER_MAGIC;
 
-	if ((uint64_t)state->st_size != id->size || ns_of(state->st_mtim) != id->mtime_ns)
+	if ((uint64_t)state->st_size != id->size || time_ns(state->st_mtim) != id->mtime_ns)
 		return false;
 	return overlay || (state->st_ino == id->ino &&
 			   (own_dev || (major(state->st_dev) == id->dev >> 20 &&
@@ -191,7 +187,7 @@ int hashes_is_unchanged(int file, const struct ks_file_id *id)
 {
 	struct stat state;
 
-	return fstat(file, &state) == 0 && state_is(&state, id) && ns_of(state.st_ctim) == id->ctime_ns;
+	return fstat(file, &state) == 0 && state_is(&state, id) && time_ns(state.st_ctim) == id->ctime_ns;
 }
 
 static void id_of(const struct stat *st, struct ks_file_id *id)
@@ -199,8 +195,8 @@ static void id_of(const struct stat *st, struct ks_file_id *id)
 	*id = (struct ks_file_id){
 		.ino = st->st_ino,
 		.size = (uint64_t)st->st_size,
-		.mtime_ns = ns_of(st->st_mtim),
-		.ctime_ns = ns_of(st->st_ctim),
+		.mtime_ns = time_ns(st->st_mtim),
+		.ctime_ns = time_ns(st->st_ctim),
 		.dev = major(st->st_dev) << 20 | minor(st->st_dev),
 	};
 }
@@ -212,7 +208,7 @@ static struct pin *pin_slot(struct hashes *h, const struct stat *state)
 		const struct stat *s = &h->pins[i].state;
 
 		if (h->pins[i].file >= 0 && s->st_ino == state->st_ino && s->st_dev == state->st_dev &&
-		    s->st_size == state->st_size && ns_of(s->st_mtim) == ns_of(state->st_mtim))
+		    s->st_size == state->st_size && time_ns(s->st_mtim) == time_ns(state->st_mtim))
 			return &h->pins[i];
 	}
 	h->next_pin = (h->next_pin + 1) % PINS;
@@ -357,12 +353,12 @@ const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id
 
 	into->text[0] = 0;
 	if (fstat(file, &before) < 0 || (uint64_t)before.st_size != id->size ||
-	    before.st_size > DIGEST_BYTES_MAX || ns_of(before.st_mtim) != id->mtime_ns)
+	    before.st_size > DIGEST_BYTES_MAX || time_ns(before.st_mtim) != id->mtime_ns)
 		return NULL;
 	/* Changed while we read it? Then the digest is of nothing that ever ran. (A deletion moves only
 	 * the ctime, and is no change of content.) */
 	if (digest_file(h, file, into) < 0 || fstat(file, &after) < 0 ||
-	    ns_of(after.st_mtim) != id->mtime_ns || after.st_size != before.st_size) {
+	    time_ns(after.st_mtim) != id->mtime_ns || after.st_size != before.st_size) {
 		into->text[0] = 0;
 		return NULL;
 	}

@@ -22,7 +22,7 @@ struct azure_token {
 	char header[sizeof(HEADER) + AZURE_TOKEN_MAX];
 };
 
-static int64_t now_ms(void)
+static int64_t boot_ms(void)
 {
 	return (int64_t)(clock_ns(CLOCK_BOOTTIME) / 1000000);
 }
@@ -91,7 +91,7 @@ static bool take(struct azure_token *k, const struct http_answer *got)
 		return false;
 	use = left > 2 * SPARE_S ? left - SPARE_S : left / 2;
 	memcpy(k->header, HEADER, sizeof(HEADER) - 1);
-	k->renew_ms = now_ms() + 1000 * (use > SHORTEST_S ? use : SHORTEST_S);
+	k->renew_ms = boot_ms() + 1000 * (use > SHORTEST_S ? use : SHORTEST_S);
 	return true;
 }
 
@@ -107,7 +107,7 @@ const char *azure_token_header(struct azure_token *k, struct answer *a)
 	const struct http_request request = { .method = "GET", .url = k->url, .headers = headers };
 	struct http_answer got;
 
-	if (k->renew_ms && now_ms() < k->renew_ms)
+	if (k->renew_ms && boot_ms() < k->renew_ms)
 		return k->header;
 	k->renew_ms = 0;
 	http_do(k->http, &request, &got);

@@ -16,11 +16,6 @@
 #define RETRY_ASKED_MS 3600000u /* most that a server may ask for */
 #define RETRY_LEAST_MS 100u
 
-static uint64_t now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
-}
-
 /* --- being told */
 
 void delivery_listen(struct delivery *d, int ms)

@@ -40,11 +40,6 @@ struct forwarder {
 	uint64_t beat_ms;          /* when the next heartbeat is due */
 };
 
-static uint64_t now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
-}
-
 static void hear_nothing(void *self, const char *text)
 {
 	(void)self;

@@ -91,11 +91,6 @@ static bool is_this_machine(const char *url)
 
 /* --- what the library calls */
 
-static uint64_t now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
-}
-
 /* What a server says is shown to people. */
 static void take_text(char *to, size_t size, const char *from, size_t n)
 {

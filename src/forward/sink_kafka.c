@@ -50,11 +50,6 @@ struct sink {
 	char trouble[160];     /* what the library said last */
 };
 
-static uint64_t now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
-}
-
 /* --- what the library tells, in our thread, while it is polled */
 
 static bool only_a_person_can_mend(rd_kafka_resp_err_t code)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../base/clock.h"
 #include "../base/own.h"
 #include "address.h"
 #include "relp.h"
@@ -204,7 +205,7 @@ static int wait_until_taken(struct sink *s, struct err *e)
 	int r;
 
 	while (stream_taken(s->stream) < stream_given(s->stream)) {
-		uint64_t now = stream_now_ms();
+		uint64_t now = now_ms();
 
 		if (now >= s->until)
 			return err_set(e, ETIMEDOUT, "sending to %s:%s", s->address.host, s->address.port);
@@ -240,7 +241,7 @@ static int send_plain(struct sink *s, const struct batch *b, struct err *e)
 	if (r == 0)
 		r = wait_until_taken(s, e);
 	if (r == 0)
-		r = listen_for_end(s, s->proven ? 0 : stream_now_ms() + DOUBT_MS, e);
+		r = listen_for_end(s, s->proven ? 0 : now_ms() + DOUBT_MS, e);
 	return r;
 }
 
@@ -341,7 +342,7 @@ static int relp_greet(struct sink *s, uint64_t until, struct err *e)
 	n += (size_t)snprintf(frame + n, sizeof(frame) - n, "%s\n", offers);
 	r = stream_write(s->stream, frame, n, until, e);
 	while (r == 0) {
-		if (stream_now_ms() >= until)
+		if (now_ms() >= until)
 			return err_set(e, ETIMEDOUT, "waiting for %s:%s to answer our greeting", s->address.host, s->address.port);
 		r = read_answers(s, until, take_offers, e);
 	}
@@ -354,7 +355,7 @@ static int wait_for_answers(struct sink *s, unsigned left, struct err *e)
 	int r = s->open_answers > left ? flush(s, e) : 0;
 
 	while (r >= 0 && s->open_answers > left) {
-		if (stream_now_ms() >= s->until)
+		if (now_ms() >= s->until)
 			return err_set(e, ETIMEDOUT, "waiting for answers of %s:%s", s->address.host, s->address.port);
 		r = read_answers(s, s->until, take_answer, e);
 	}
@@ -405,7 +406,7 @@ static unsigned confirmed_relp(const struct sink *s)
 
 static int connect_stream(struct sink *s, struct err *e)
 {
-	uint64_t until = stream_now_ms() + OPEN_MS;
+	uint64_t until = now_ms() + OPEN_MS;
 	int r;
 
 	s->proven = false;
@@ -456,7 +457,7 @@ static void syslog_send(struct sink *s, const struct batch *b, struct answer *a)
 		fail(s, r, &e, a);
 		return;
 	}
-	s->until = stream_now_ms() + SEND_MS;
+	s->until = now_ms() + SEND_MS;
 	r = s->relp ? send_relp(s, b, &e) : send_plain(s, b, &e);
 	a->confirmed = s->relp ? confirmed_relp(s) : confirmed_plain(s, b, r);
 	a->outcome = a->confirmed == b->count ? SINK_SENT : SINK_RETRY;
@@ -514,7 +515,7 @@ static void relp_part(struct sink *s)
 	char frame[RELP_HEAD_MAX];
 	int n = snprintf(frame, sizeof(frame), "%u close 0\n", s->number + 1);
 
-	stream_write(s->stream, frame, (size_t)n, stream_now_ms() + DOUBT_MS, NULL);
+	stream_write(s->stream, frame, (size_t)n, now_ms() + DOUBT_MS, NULL);
 }
 
 static void syslog_close(struct sink *s)

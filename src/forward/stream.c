@@ -34,11 +34,6 @@ struct stream {
 	uint64_t given;
 };
 
-uint64_t stream_now_ms(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
-}
-
 /* --- what is known beforehand */
 
 static int tls_error(struct err *e, int code, const char *what)
@@ -157,7 +152,7 @@ static int wait_for(int fd, short events, uint64_t until)
 	int r;
 
 	do {
-		now = stream_now_ms();
+		now = now_ms();
 		r = poll(&p, 1, now < until ? (int)(until - now) : 0);
 	} while ((r == 0 && now < until) || (r < 0 && errno == EINTR));
 	return r < 0 ? -errno : r > 0 ? 0 : -ETIMEDOUT;
@@ -228,7 +223,7 @@ static int connect_any(struct stream *s, uint64_t until, struct err *e)
 	for (const struct addrinfo *a = all; a && count < ADDRESSES_MAX; a = a->ai_next)
 		count++;
 	for (const struct addrinfo *a = all; i < count && s->fd < 0; a = a->ai_next, i++) {
-		uint64_t now = stream_now_ms(), share = now < until ? (until - now) / (count - i) : 0;
+		uint64_t now = now_ms(), share = now < until ? (until - now) / (count - i) : 0;
 
 		r = connect_one(a, now + share);
 		if (r >= 0)
@@ -273,7 +268,7 @@ static int shake_hands(struct stream *s, uint64_t until, struct err *e)
 		return tls_error(e, ENOMEM, "preparing TLS");
 	ERR_clear_error();
 	while ((r = SSL_connect(s->tls)) != 1) {
-		r = stream_now_ms() < until ? wait_for_tls(s, r, until) : -ETIMEDOUT;
+		r = now_ms() < until ? wait_for_tls(s, r, until) : -ETIMEDOUT;
 		if (r < 0)
 			return handshake_failed(s, r, e);
 	}
@@ -363,7 +358,7 @@ int stream_write(struct stream *s, const void *bytes, size_t n, uint64_t until, 
 	ssize_t done;
 
 	while (n > 0) {
-		done = stream_now_ms() < until ? write_some(s, at, n, until) : -ETIMEDOUT;
+		done = now_ms() < until ? write_some(s, at, n, until) : -ETIMEDOUT;
 		if (done < 0)
 			return failed(s, why_it_ended(s, (int)done), "sending to", e);
 		at += done;
@@ -380,7 +375,7 @@ ssize_t stream_read(struct stream *s, void *bytes, size_t n, uint64_t until, str
 
 	/* A message of TLS' own may stand before what is looked for when the time is over. */
 	while ((got = read_some(s, bytes, n, until)) == -EAGAIN)
-		if (stream_now_ms() >= until && ++late > 8)
+		if (now_ms() >= until && ++late > 8)
 			return 0;
 	if (got == -ETIMEDOUT)
 		return 0;

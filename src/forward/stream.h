@@ -21,8 +21,6 @@ struct stream_settings { /* all borrowed, until the stream is freed; "" where th
 	const char *passphrase;       /* of the key */
 };
 
-uint64_t stream_now_ms(void);
-
 /* Reads the certificates; no network. 0 or -errno. */
 int stream_new(const struct stream_settings *settings, struct stream **ret, struct err *e);
 void stream_free(struct stream *s); /* NULL is fine */

@@ -10,18 +10,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
+
 #define USERS_MAX 256
-
-int64_t clipboard_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- who has one */
 
@@ -220,7 +213,7 @@ int help_clipboard(const struct clipboard_server *server, bool known, uint64_t m
 {
 	OWNED_HEAP char *bytes = malloc(CLIPBOARD_TEXT_MAX);
 	struct clipboard_text text = { bytes, 0 };
-	const struct clipboard_wait wait = { known, mark, clipboard_now_ms() + seconds * 1000 };
+	const struct clipboard_wait wait = { known, mark, (int64_t)now_ms() + seconds * 1000 };
 	int r;
 
 	if (!bytes)

@@ -17,7 +17,6 @@ struct clipboard_wait {
 	int64_t until_ms;
 };
 
-int64_t clipboard_now_ms(void);
 /* A connection to the socket of this name if who listens there is of this user, or -errno; pid (may be NULL): which process it is. */
 int clipboard_connect(const char *path, uid_t uid, pid_t *pid);
 

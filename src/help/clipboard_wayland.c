@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <wayland-client-core.h>
 
+#include "../base/clock.h"
 #include "../base/le.h"
 
 /* --- the library, which a server without a display does not have */
@@ -194,7 +195,7 @@ static int on_device(const void *context, void *object, uint32_t what, const str
 static bool hear(struct session *s, int64_t until_ms)
 {
 	struct pollfd p = { .fd = w.wl_display_get_fd(s->display), .events = POLLIN };
-	int64_t left = until_ms - clipboard_now_ms();
+	int64_t left = until_ms - (int64_t)now_ms();
 
 	if (left <= 0 || s->gone)
 		return false;
@@ -213,7 +214,7 @@ static bool hear(struct session *s, int64_t until_ms)
 /* Until it has answered all that was asked. */
 static bool hear_all(struct session *s)
 {
-	int64_t until_ms = clipboard_now_ms() + CLIPBOARD_ANSWER_MS;
+	int64_t until_ms = (int64_t)now_ms() + CLIPBOARD_ANSWER_MS;
 	struct wl_proxy *answer =
 		w.wl_proxy_marshal_flags((struct wl_proxy *)s->display, DISPLAY_SYNC, w.callback, VERSION, 0, NULL);
 
@@ -294,11 +295,11 @@ static uint64_t mark_of(const struct clipboard_text *text)
 /* False: whoever gives it has not come to an end. */
 static bool read_pipe(int fd, struct clipboard_text *text)
 {
-	int64_t until_ms = clipboard_now_ms() + CLIPBOARD_ANSWER_MS, left;
+	int64_t until_ms = (int64_t)now_ms() + CLIPBOARD_ANSWER_MS, left;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 
-	while ((left = until_ms - clipboard_now_ms()) > 0 && poll(&p, 1, (int)left) > 0) {
+	while ((left = until_ms - (int64_t)now_ms()) > 0 && poll(&p, 1, (int)left) > 0) {
 		n = read(fd, text->bytes + text->n, CLIPBOARD_TEXT_MAX - text->n);
 		if (n > 0)
 			text->n += (size_t)n;

@@ -9,15 +9,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <xcb/res.h>
 #include <xcb/xcb.h>
 #include <xcb/xfixes.h>
+
+#include "../base/clock.h"
 
 #define COOKIES_MAX 65536
 #define ENVIRON_MAX 65536
@@ -275,7 +272,7 @@ static xcb_generic_event_t *next_event(struct session *s, int64_t until_ms)
 	for (;;) {
 		xcb_generic_event_t *event = x.xcb_poll_for_event(s->c);
 		struct pollfd p = { .fd = x.xcb_get_file_descriptor(s->c), .events = POLLIN };
-		int64_t left = until_ms - clipboard_now_ms();
+		int64_t left = until_ms - (int64_t)now_ms();
 
 		if (event)
 			return event;
@@ -347,7 +344,7 @@ static void take_parts(struct session *s, struct clipboard_text *text, int64_t u
 
 static bool ask_for(struct session *s, xcb_atom_t form, xcb_timestamp_t time, struct clipboard_text *text)
 {
-	int64_t until_ms = clipboard_now_ms() + CLIPBOARD_ANSWER_MS;
+	int64_t until_ms = (int64_t)now_ms() + CLIPBOARD_ANSWER_MS;
 	xcb_generic_event_t *event;
 	bool answered = false, given = false;
 	size_t taken;

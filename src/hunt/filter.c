@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "../base/clock.h"
 #include "../rules/fold.h"
 #include "../rules/operators.h"
 
@@ -226,7 +227,7 @@ static int read_time(const char *text, uint64_t *utc_ns, struct err *e)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return time_from_text(text, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec, utc_ns, e);
+	return time_from_text(text, time_ns(now), utc_ns, e);
 }
 
 int filter_since(struct filter *f, const char *time, struct err *e)

@@ -7,24 +7,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
+
 #define FIRST_AFTER_NS UINT64_C(1000000000)
 #define DRAW_EVERY_NS  UINT64_C(100000000)
 #define BAR_WIDTH      40
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void progress_begin(struct progress *p)
 {
 	const char *term = getenv("TERM");
 
 	*p = (struct progress){ .wanted = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0),
-				.begun_ns = now_ns() };
+				.begun_ns = clock_ns(CLOCK_MONOTONIC) };
 	p->next_ns = p->begun_ns + FIRST_AFTER_NS;
 }
 
@@ -36,7 +30,7 @@ void progress_step(struct progress *p, uint64_t done, uint64_t total)
 
 	if (!p || !p->wanted || total == 0)
 		return;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now < p->next_ns)
 		return;
 	p->next_ns = now + DRAW_EVERY_NS;
