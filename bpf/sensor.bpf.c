@@ -24,6 +24,8 @@ char licence[] SEC("license") = "Dual MIT/GPL";
 
 #include "dns.bpf.c"
 
+#include "socket.bpf.c"
+
 #include "registry.bpf.c"
 
 #include "image.bpf.c"
