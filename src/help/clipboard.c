@@ -56,18 +56,27 @@ static struct user *user_of(struct users *users, const struct stat *st)
 	return u;
 }
 
+/* The next socket that has such a name. */
+static bool next_socket(DIR *folder, const char *prefix, unsigned *number, struct stat *st)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(folder)))
+		if (is_numbered(entry->d_name, prefix, number) &&
+		    fstatat(dirfd(folder), entry->d_name, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st->st_mode))
+			return true;
+	return false;
+}
+
 static void find_x(struct users *users)
 {
 	DIR *folder = opendir(CLIPBOARD_X_SOCKETS);
-	struct dirent *entry;
 	struct user *u;
 	struct stat st;
 	unsigned number;
 
-	while (folder && (entry = readdir(folder)))
-		if (is_numbered(entry->d_name, "X", &number) &&
-		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
-		    (u = user_of(users, &st)))
+	while (folder && next_socket(folder, "X", &number, &st))
+		if ((u = user_of(users, &st)))
 			u->x = true;
 	if (folder)
 		closedir(folder);
@@ -154,14 +163,11 @@ int help_clipboard_find(unsigned slot, struct clipboard_server *server)
 unsigned clipboard_sockets(const char *path, const char *prefix, uid_t uid, unsigned numbers[CLIPBOARD_TRIES])
 {
 	DIR *folder = opendir(path);
-	struct dirent *entry;
 	struct stat st;
 	unsigned count = 0, number, at;
 
-	while (folder && (entry = readdir(folder))) {
-		if (!is_numbered(entry->d_name, prefix, &number) ||
-		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
-		    st.st_uid != uid)
+	while (folder && next_socket(folder, prefix, &number, &st)) {
+		if (st.st_uid != uid)
 			continue;
 		/* In its place among the lowest; the highest falls out. */
 		for (at = count; at > 0 && numbers[at - 1] > number; at--)
