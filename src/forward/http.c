@@ -14,7 +14,7 @@
 #include <curl/curl.h>
 
 #include "../base/clock.h"
-#include "loaded.h"
+#include "../base/loaded.h"
 
 #define CONNECT_MS       10000L
 #define ANSWER_MS        30000L

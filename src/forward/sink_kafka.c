@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/loaded.h"
 #include "../base/own.h"
 #include "address.h"
-#include "loaded.h"
 #include "sink.h"
 
 #define IN_KAFKA(F)                                                                                                   \

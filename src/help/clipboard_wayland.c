@@ -3,7 +3,6 @@
  * its text given to him through a pipe. It does not tell by whom it was set. */
 #include "clipboard_parts.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -11,37 +10,28 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <wayland-client-core.h>
+#include <wayland-client.h>
 
 #include "../base/clock.h"
 #include "../base/le.h"
+#include "../base/loaded.h"
 
 /* --- the library, which a server without a display does not have */
 
-#define FUNCTIONS(F)                                                                                           \
+#define IN_WAYLAND(F)                                                                                          \
 	F(wl_display_connect_to_fd) F(wl_display_disconnect) F(wl_display_get_fd) F(wl_display_prepare_read)     \
 	F(wl_display_cancel_read) F(wl_display_read_events) F(wl_display_dispatch_pending) F(wl_display_flush)   \
-	F(wl_proxy_marshal_flags) F(wl_proxy_add_dispatcher) F(wl_proxy_destroy) F(wl_log_set_handler_client)
+	F(wl_proxy_marshal_flags) F(wl_proxy_add_dispatcher) F(wl_proxy_destroy) F(wl_log_set_handler_client)    \
+	F(wl_registry_interface) F(wl_seat_interface) F(wl_callback_interface)
 
-#define MEMBER(name) __typeof__(name) *name;
-static struct {
-	FUNCTIONS(MEMBER)
-	const struct wl_interface *registry, *seat, *callback;
-} w;
+static struct { IN_WAYLAND(LOADED_MEMBER) } w;
+static const char *const names[] = { IN_WAYLAND(LOADED_NAME) };
 
 bool clipboard_load_wayland(void)
 {
-	void *library = dlopen("libwayland-client.so.0", RTLD_NOW);
-	bool all = library;
+	struct err e;
 
-	if (!all)
-		return false;
-#define LOAD(name) all = (w.name = dlsym(library, #name)) && all;
-	FUNCTIONS(LOAD)
-	w.registry = dlsym(library, "wl_registry_interface");
-	w.seat = dlsym(library, "wl_seat_interface");
-	w.callback = dlsym(library, "wl_callback_interface");
-	return all && w.registry && w.seat && w.callback;
+	return loaded_open("libwayland-client.so.0", "libwayland-client0", names, ARRAY_SIZE(names), &w, &e) == 0;
 }
 
 /* --- the protocol: ext-data-control-v1 is wlr-data-control-unstable-v1 under other names, and a name is sent only when something
@@ -216,7 +206,7 @@ static bool hear_all(struct session *s)
 {
 	int64_t until_ms = (int64_t)now_ms() + CLIPBOARD_ANSWER_MS;
 	struct wl_proxy *answer =
-		w.wl_proxy_marshal_flags((struct wl_proxy *)s->display, DISPLAY_SYNC, w.callback, VERSION, 0, NULL);
+		w.wl_proxy_marshal_flags((struct wl_proxy *)s->display, DISPLAY_SYNC, w.wl_callback_interface, VERSION, 0, NULL);
 
 	s->answered = false;
 	if (!answer || w.wl_proxy_add_dispatcher(answer, on_answer, s, NULL) < 0)
@@ -238,7 +228,7 @@ static bool begin_device(struct session *s)
 
 	if (!s->seat || (!s->ext && !s->wlr))
 		return false;
-	seat = bind_to(s, s->seat, "wl_seat", w.seat);
+	seat = bind_to(s, s->seat, "wl_seat", w.wl_seat_interface);
 	manager = s->ext ? bind_to(s, s->ext, EXT_MANAGER, &manager_interface) :
 			   bind_to(s, s->wlr, WLR_MANAGER, &manager_interface);
 	if (!seat || !manager)
@@ -265,7 +255,7 @@ static bool begin(struct session *s, const char *path, uid_t uid, pid_t *pid)
 	s->display = w.wl_display_connect_to_fd(fd);
 	if (!s->display)
 		return false;
-	s->registry = w.wl_proxy_marshal_flags((struct wl_proxy *)s->display, DISPLAY_GET_REGISTRY, w.registry, VERSION, 0,
+	s->registry = w.wl_proxy_marshal_flags((struct wl_proxy *)s->display, DISPLAY_GET_REGISTRY, w.wl_registry_interface, VERSION, 0,
 					       NULL);
 	return s->registry && w.wl_proxy_add_dispatcher(s->registry, on_registry, s, NULL) == 0 && hear_all(s) &&
 	       begin_device(s);

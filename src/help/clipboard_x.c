@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include <xcb/xfixes.h>
 
 #include "../base/clock.h"
+#include "../base/loaded.h"
 
 #define COOKIES_MAX 65536
 #define ENVIRON_MAX 65536
@@ -29,36 +29,26 @@
 	F(xcb_get_selection_owner_reply) F(xcb_get_property) F(xcb_get_property_reply) F(xcb_get_property_value) \
 	F(xcb_get_property_value_length) F(xcb_flush) F(xcb_poll_for_event) F(xcb_get_file_descriptor)          \
 	F(xcb_get_extension_data)
-#define IN_XFIXES(F) F(xcb_xfixes_query_version) F(xcb_xfixes_query_version_reply) F(xcb_xfixes_select_selection_input)
+#define IN_XFIXES(F) F(xcb_xfixes_query_version) F(xcb_xfixes_query_version_reply) \
+	F(xcb_xfixes_select_selection_input) F(xcb_xfixes_id)
 #define IN_RES(F)                                                                                              \
 	F(xcb_res_query_client_ids) F(xcb_res_query_client_ids_reply) F(xcb_res_query_client_ids_ids_iterator)  \
 	F(xcb_res_client_id_value_value) F(xcb_res_client_id_value_value_length)
 
-#define MEMBER(name) __typeof__(name) *name;
-static struct {
-	IN_XCB(MEMBER)
-	IN_XFIXES(MEMBER)
-	IN_RES(MEMBER)
-	xcb_extension_t *xfixes;
-} x;
+static struct { IN_XCB(LOADED_MEMBER) } x;
+static struct { IN_XFIXES(LOADED_MEMBER) } xfixes;
+static struct { IN_RES(LOADED_MEMBER) } res;
+static const char *const x_names[] = { IN_XCB(LOADED_NAME) };
+static const char *const xfixes_names[] = { IN_XFIXES(LOADED_NAME) };
+static const char *const res_names[] = { IN_RES(LOADED_NAME) };
 
 bool clipboard_load_x(void)
 {
-	void *xcb = dlopen("libxcb.so.1", RTLD_NOW), *xfixes = dlopen("libxcb-xfixes.so.0", RTLD_NOW);
-	void *res = dlopen("libxcb-res.so.0", RTLD_NOW);
-	bool all = xcb && xfixes && res;
+	struct err e;
 
-	if (!all)
-		return false;
-#define FROM(library, name) all = (x.name = dlsym(library, #name)) && all;
-#define FROM_XCB(name)      FROM(xcb, name)
-#define FROM_XFIXES(name)   FROM(xfixes, name)
-#define FROM_RES(name)      FROM(res, name)
-	IN_XCB(FROM_XCB)
-	IN_XFIXES(FROM_XFIXES)
-	IN_RES(FROM_RES)
-	x.xfixes = dlsym(xfixes, "xcb_xfixes_id");
-	return all && x.xfixes;
+	return loaded_open("libxcb.so.1", "libxcb1", x_names, ARRAY_SIZE(x_names), &x, &e) == 0 &&
+	       loaded_open("libxcb-xfixes.so.0", "libxcb-xfixes0", xfixes_names, ARRAY_SIZE(xfixes_names), &xfixes, &e) == 0 &&
+	       loaded_open("libxcb-res.so.0", "libxcb-res0", res_names, ARRAY_SIZE(res_names), &res, &e) == 0;
 }
 
 /* --- the cookie */
@@ -235,11 +225,11 @@ static bool begin(struct session *s, unsigned display, uid_t uid)
 	if (!screen)
 		return false;
 	s->root = screen->root;
-	extension = x.xcb_get_extension_data(s->c, x.xfixes);
+	extension = x.xcb_get_extension_data(s->c, xfixes.xcb_xfixes_id);
 	if (!extension || !extension->present)
 		return false;
 	s->xfixes_event = extension->first_event;
-	version = x.xcb_xfixes_query_version_reply(s->c, x.xcb_xfixes_query_version(s->c, 1, 0), NULL);
+	version = xfixes.xcb_xfixes_query_version_reply(s->c, xfixes.xcb_xfixes_query_version(s->c, 1, 0), NULL);
 	if (!version)
 		return false;
 	free(version);
@@ -250,7 +240,7 @@ static bool begin(struct session *s, unsigned display, uid_t uid)
 	s->window = x.xcb_generate_id(s->c);
 	x.xcb_create_window(s->c, 0, s->window, s->root, 0, 0, 1, 1, 0, XCB_WINDOW_CLASS_INPUT_ONLY, 0, XCB_CW_EVENT_MASK,
 			    &events);
-	x.xcb_xfixes_select_selection_input(s->c, s->window, s->clipboard,
+	xfixes.xcb_xfixes_select_selection_input(s->c, s->window, s->clipboard,
 					    XCB_XFIXES_SELECTION_EVENT_MASK_SET_SELECTION_OWNER);
 	x.xcb_flush(s->c);
 	return !x.xcb_connection_has_error(s->c);
@@ -287,15 +277,15 @@ static uint32_t process_of(struct session *s, uint32_t window)
 {
 	xcb_res_client_id_spec_t spec = { window, XCB_RES_CLIENT_ID_MASK_LOCAL_CLIENT_PID };
 	xcb_res_query_client_ids_reply_t *reply =
-		x.xcb_res_query_client_ids_reply(s->c, x.xcb_res_query_client_ids(s->c, 1, &spec), NULL);
+		res.xcb_res_query_client_ids_reply(s->c, res.xcb_res_query_client_ids(s->c, 1, &spec), NULL);
 	uint32_t tgid = 0;
 
 	if (reply && reply->num_ids > 0 &&
 	    answer_more(reply->length) >= sizeof(xcb_res_client_id_value_t) + sizeof(tgid)) {
-		xcb_res_client_id_value_iterator_t first = x.xcb_res_query_client_ids_ids_iterator(reply);
+		xcb_res_client_id_value_iterator_t first = res.xcb_res_query_client_ids_ids_iterator(reply);
 
-		if (x.xcb_res_client_id_value_value_length(first.data) > 0)
-			tgid = *x.xcb_res_client_id_value_value(first.data);
+		if (res.xcb_res_client_id_value_value_length(first.data) > 0)
+			tgid = *res.xcb_res_client_id_value_value(first.data);
 	}
 	free(reply);
 	return tgid;
