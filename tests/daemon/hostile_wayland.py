@@ -13,6 +13,8 @@ import struct
 import sys
 import time
 
+import hostile
+
 DISPLAY = 1
 SEAT, MANAGER = 1, 2  # names of globals
 OFFERS = 0xff000000   # where a server's own numbers begin
@@ -198,29 +200,9 @@ GIVING = {name: getattr(Session, name) for name in ('endless', 'stalled', 'dribb
 MANNERS.update((name, Session.good) for name in GIVING)
 
 
-def serve(client, manner):
-    if manner == 'garbage':
-        client.sendall(os.urandom(1 << 20))
-    elif manner == 'silent':
-        while client.recv(4096):
-            pass
-    else:
-        Session(client, manner).run()
-
-
-def main(manner, path):
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen(8)
-    while True:
-        client, _ = server.accept()
-        print('connected', flush=True)
-        try:
-            serve(client, manner)
-        except (EOFError, OSError):
-            pass
-        client.close()
+def obey(client, manner):
+    Session(client, manner).run()
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    hostile.serve_all(sys.argv[2], sys.argv[1], obey)

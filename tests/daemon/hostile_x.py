@@ -7,9 +7,10 @@
 It says how often somebody connected, one line each. MANNER is one of those at the end.
 """
 import os
-import socket
 import struct
 import sys
+
+import hostile
 
 SETUP, HEAD = 8, 32
 XFIXES, RES = 140, 141
@@ -100,31 +101,12 @@ class Session:
                 return
 
 
-def serve(client, manner):
-    if manner == 'garbage':
-        client.sendall(os.urandom(1 << 20))
-    elif manner == 'silent':
-        while client.recv(4096):
-            pass
-    elif manner == 'half':
+def obey(client, manner):
+    if manner == 'half':
         client.sendall(setup()[:50])
     else:
         Session(client, manner).run()
 
 
-def main(manner, display):
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(f'/tmp/.X11-unix/X{display}')
-    server.listen(8)
-    while True:
-        client, _ = server.accept()
-        print('connected', flush=True)
-        try:
-            serve(client, manner)
-        except (EOFError, OSError):
-            pass
-        client.close()
-
-
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    hostile.serve_all(f'/tmp/.X11-unix/X{sys.argv[2]}', sys.argv[1], obey)
