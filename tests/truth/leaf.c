@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(arg[0], "exit") == 0)
 		_exit(atoi(arg[1]));
 	if (argc > 2 && strcmp(arg[0], "signal") == 0) {
+		signal(atoi(arg[1]), SIG_DFL); /* under nohup one is ignored */
 		raise(atoi(arg[1]));
 		_exit(98);
 	}
