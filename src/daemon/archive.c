@@ -18,7 +18,8 @@
 
 #include "../base/own.h"
 
-#define KEPT_MAX 65536u /* files looked at when some must give way */
+#define DIGEST_LENGTH 64
+#define EXTENSION_MAX 16
 
 /* --- the root of a file system */
 
@@ -102,20 +103,19 @@ static int open_root(int file)
 
 /* --- the folder */
 
-static int open_folder(int root, const char *name)
+static int open_folder(int root, const char *name, struct stat *st)
 {
-	struct stat st;
 	OWNED_FD folder = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (folder < 0)
 		return -errno;
 	/* Whoever else can write at the root might have made it, to read what is kept. */
-	if (fstat(folder, &st) < 0 || st.st_uid != 0 || (st.st_mode & 077))
+	if (fstat(folder, st) < 0 || st->st_uid != 0 || (st->st_mode & 077))
 		return -EPERM;
 	return MOVE_FD(folder);
 }
 
-static int folder_of(const char *name, int file)
+static int folder_of(const char *name, int file, struct stat *st)
 {
 	OWNED_FD root = open_root(file);
 	int folder;
@@ -124,18 +124,42 @@ static int folder_of(const char *name, int file)
 		return -EINVAL;
 	if (root < 0)
 		return root;
-	folder = open_folder(root, name);
+	folder = open_folder(root, name, st);
 	if (folder == -ENOENT && mkdirat(root, name, 0700) == 0)
-		folder = open_folder(root, name);
+		folder = open_folder(root, name, st);
 	return folder == -ENOENT ? -errno : folder;
+}
+
+/* Letters and digits only: the rest of a stranger's name has no business in one of ours. */
+static bool is_plain(const char *text)
+{
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
+}
+
+/* DIGEST or DIGEST.EXTENSION: the folder may hold what others put there. */
+static bool is_ours(const char *name)
+{
+	const char *rest = name + DIGEST_LENGTH;
+
+	if (strspn(name, "0123456789ABCDEF") != DIGEST_LENGTH)
+		return false;
+	return !*rest || (*rest == '.' && strlen(rest + 1) <= EXTENSION_MAX && is_plain(rest + 1));
 }
 
 /* --- room */
 
 struct kept {
-	char name[NAME_MAX + 1];
+	char name[DIGEST_LENGTH + 1 + EXTENSION_MAX + 1];
 	uint64_t size;
 	struct timespec when;
+};
+
+/* The oldest of a folder of any size: as many are chosen in one reading. */
+#define CHOSEN 512u
+struct oldest {
+	struct kept list[2 * CHOSEN];
+	unsigned count;
+	uint64_t bytes; /* of all */
 };
 
 static int older(const void *a, const void *b)
@@ -147,36 +171,41 @@ static int older(const void *a, const void *b)
 	return (x->when.tv_nsec > y->when.tv_nsec) - (x->when.tv_nsec < y->when.tv_nsec);
 }
 
-/* All files of the folder, oldest first; the caller's. */
-static struct kept *list_kept(int folder, unsigned *count, uint64_t *total)
+static void choose(struct oldest *o)
 {
+	qsort(o->list, o->count, sizeof(o->list[0]), older);
+	if (o->count > CHOSEN)
+		o->count = CHOSEN;
+}
+
+static const struct oldest *read_folder(int folder)
+{
+	static struct oldest found;
+	struct oldest *o = &found;
 	int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct kept *list = NULL, *longer;
 	struct dirent *entry;
 	struct stat st;
 
-	*count = 0;
-	*total = 0;
-	while (dir && (entry = readdir(dir)) && *count < KEPT_MAX) {
-		if (fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+	o->count = 0;
+	o->bytes = 0;
+	while (dir && (entry = readdir(dir))) {
+		struct kept *k = &o->list[o->count];
+
+		if (!is_ours(entry->d_name) || fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode))
 			continue;
-		if ((*count & 1023) == 0) {
-			longer = realloc(list, (*count + 1024) * sizeof(*list));
-			if (!longer)
-				break;
-			list = longer;
-		}
-		list[*count].size = (uint64_t)st.st_blocks * 512;
-		list[*count].when = st.st_mtim;
-		snprintf(list[*count].name, sizeof(list->name), "%s", entry->d_name);
-		*total += list[(*count)++].size;
+		memcpy(k->name, entry->d_name, strlen(entry->d_name) + 1);
+		k->size = (uint64_t)st.st_blocks * 512;
+		k->when = st.st_mtim;
+		o->bytes += k->size;
+		if (++o->count == 2 * CHOSEN)
+			choose(o);
 	}
+	choose(o);
 	if (dir)
 		closedir(dir);
-	if (list)
-		qsort(list, *count, sizeof(*list), older);
-	return list;
+	return o;
 }
 
 static bool has_free(int folder, uint64_t size)
@@ -188,56 +217,87 @@ static bool has_free(int folder, uint64_t size)
 	return (uint64_t)fs.f_bavail * fs.f_frsize >= size + (uint64_t)fs.f_blocks * fs.f_frsize / 20;
 }
 
-static int make_room(int folder, uint64_t size, uint64_t limit)
+static bool fits(const struct archive_sum *sum, int folder, uint64_t size, uint64_t limit)
 {
-	uint64_t total;
-	unsigned count;
-	OWNED_HEAP struct kept *list = NULL;
+	return sum->bytes + size <= limit && has_free(folder, size);
+}
 
+/* Reads the folder, and if there is no room removes so many of the oldest that it need not be read again soon.
+ * Returns how many. */
+static unsigned remove_oldest(struct archive_sum *sum, int folder, uint64_t size, uint64_t limit)
+{
+	const struct oldest *o = read_folder(folder);
+	const uint64_t spare = o->bytes / 16;
+	unsigned removed = 0;
+
+	sum->bytes = o->bytes;
+	if (fits(sum, folder, size, limit))
+		return 0;
+	for (unsigned i = 0; i < o->count && !fits(sum, folder, size + spare, limit); i++)
+		if (unlinkat(folder, o->list[i].name, 0) == 0) {
+			sum->bytes -= o->list[i].size;
+			removed++;
+		}
+	return removed;
+}
+
+static int make_room(struct archive_sum *sum, int folder, uint64_t size, uint64_t limit)
+{
 	if (size > limit)
 		return -EFBIG;
-	list = list_kept(folder, &count, &total);
-	for (unsigned i = 0; i < count && (total + size > limit || !has_free(folder, size)); i++)
-		if (unlinkat(folder, list[i].name, 0) == 0)
-			total -= list[i].size;
+	while (!fits(sum, folder, size, limit) && remove_oldest(sum, folder, size, limit))
+		;
 	return has_free(folder, size) ? 0 : -ENOSPC;
+}
+
+static struct archive_sum *sum_of(struct archive_sums *sums, int folder, const struct stat *st)
+{
+	struct archive_sum *sum;
+
+	for (unsigned i = 0; i < ARCHIVE_SUMS; i++)
+		if (sums->of[i].ino == st->st_ino && sums->of[i].dev == st->st_dev)
+			return &sums->of[i];
+	sum = &sums->of[sums->next++ % ARCHIVE_SUMS];
+	*sum = (struct archive_sum){ .dev = st->st_dev, .ino = st->st_ino, .bytes = read_folder(folder)->bytes };
+	return sum;
 }
 
 /* --- what is asked for */
 
-int archive_new(const char *name, int file, uint64_t size, uint64_t limit)
+int archive_new(struct archive_sums *sums, const char *name, int file, uint64_t size, uint64_t limit)
 {
-	OWNED_FD folder = folder_of(name, file);
+	struct stat st;
+	OWNED_FD folder = folder_of(name, file, &st);
 	int r, fd;
 
 	if (folder < 0)
 		return folder;
-	r = make_room(folder, size, limit);
+	r = make_room(sum_of(sums, folder, &st), folder, size, limit);
 	if (r < 0)
 		return r;
 	fd = openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
-/* Letters and digits only: the rest of a stranger's name has no business in one of ours. */
-static bool is_plain(const char *text)
+int archive_keep(struct archive_sums *sums, const char *name, int stored, const char *digest, const char *extension)
 {
-	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
-}
-
-int archive_keep(const char *name, int stored, const char *digest, const char *extension)
-{
-	OWNED_FD folder = folder_of(name, stored);
+	struct stat st, added;
+	OWNED_FD folder = folder_of(name, stored, &st);
 	char link[32], full[128];
+	struct archive_sum *sum;
 
 	if (folder < 0)
 		return folder;
-	if (strlen(digest) != 64 || !is_plain(digest) || strlen(extension) > 16 || !is_plain(extension))
-		return -EINVAL;
+	sum = sum_of(sums, folder, &st);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", stored);
 	snprintf(full, sizeof(full), "%s%s%s", digest, *extension ? "." : "", extension);
-	if (linkat(AT_FDCWD, link, folder, full, AT_SYMLINK_FOLLOW) == 0)
+	if (!is_ours(full))
+		return -EINVAL;
+	if (linkat(AT_FDCWD, link, folder, full, AT_SYMLINK_FOLLOW) == 0) {
+		if (fstat(stored, &added) == 0)
+			sum->bytes += (uint64_t)added.st_blocks * 512;
 		return 0;
+	}
 	/* The same content once more: it is the newest again. */
 	if (errno == EEXIST)
 		return utimensat(folder, full, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;

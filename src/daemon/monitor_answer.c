@@ -210,16 +210,15 @@ static int answer_STORE(struct monitor *m, const struct message *request, union 
 	const struct body_archive *b = &request->body.archive;
 
 	(void)body;
-	return archive_new(b->folder, request->fds[0], b->size, m->start->options->archive_size);
+	return archive_new(&m->archives, b->folder, request->fds[0], b->size, m->start->options->archive_size);
 }
 
 static int answer_KEEP(struct monitor *m, const struct message *request, union answer_body *body)
 {
 	const struct body_archive *b = &request->body.archive;
 
-	(void)m;
 	(void)body;
-	return archive_keep(b->folder, request->fds[0], b->digest, b->extension);
+	return archive_keep(&m->archives, b->folder, request->fds[0], b->digest, b->extension);
 }
 
 /* The path is that of the file system as we see it, or as the process that wrote the file does. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the monitor's files share; nobody else includes this. */
 #pragma once
+#include "archive.h"
 #include "monitor.h"
 
 #define CLIENTS_MAX 8u          /* more command lines at once wait for a place */
@@ -24,6 +25,7 @@ struct monitor {
 	int control;
 	bool misplaced;        /* the log's name leads elsewhere, and that was told */
 	uint64_t misplaced_ms, pruned_ms;
+	struct archive_sums archives;
 	bool held_changed; /* the supervisor does not know yet */
 	bool stopping;
 	uint8_t wanted[KS_RECORD_COUNT];
