@@ -34,7 +34,7 @@
 #define SETTINGS_STOP_NS (2u * (uint64_t)SECOND_NS)
 #define BATCH_SHORT 256u      /* while a setting waits: in each turn only one is looked at */
 #define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
-#define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* a deletion is told of long before */
+#define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* by then a deletion was told of */
 #define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
 #define FOLDERS_NS  (30u * (uint64_t)SECOND_NS) /* between two looks for new folders of settings */
 
@@ -446,12 +446,23 @@ static bool may_hold(const struct engine *g)
 	       rings_backlog(g->rings, KS_RING_PROCESS) < g->start->ring_bytes[KS_RING_PROCESS] / 4;
 }
 
+/* Reading files takes its time: who hears nothing of us for long must think that we hang, and what is told must be in
+ * the log soon. */
+#define TURN_NS ((uint64_t)SECOND_NS)
+
+bool takes_long(const struct engine *g, uint64_t since_ns)
+{
+	return !g->stopping && !g->changing_rules && clock_ns(CLOCK_BOOTTIME) - since_ns > TURN_NS;
+}
+
 void drain(struct engine *g, unsigned max)
 {
 	while (max-- > 0) {
 		const struct ks_hdr *rec = rings_next(g->rings);
+		bool copied;
 
 		g->holding = false;
+		g->told_until_ns = rec ? rec->time_ns : g->now_ns;
 		if (!rec)
 			return;
 		if (!enrich_ready(g->enrich, rec, g->now_ns, may_hold(g))) {
@@ -459,10 +470,13 @@ void drain(struct engine *g, unsigned max)
 			g->holding = true;
 			return;
 		}
+		copied = rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE];
 		if (rec->type == KS_DNS_PACKET)
 			take_packet(g, (const struct ks_rec_DNS_PACKET *)rec);
 		else
 			take_record(g, rec);
+		if (copied && takes_long(g, g->now_ns))
+			return;
 	}
 }
 
@@ -570,7 +584,7 @@ static void tick(struct engine *g)
 		look_for_what_was_not_told(g);
 	declare_losses(g);
 	declare_disk(g);
-	pins_sweep(g->now_ns > PIN_REST_NS ? g->now_ns - PIN_REST_NS : 0);
+	pins_sweep(g->told_until_ns > PIN_REST_NS ? g->told_until_ns - PIN_REST_NS : 0);
 	declare_span(g);
 	look_after_file(g);
 	g->ticked_ns = g->now_ns;

@@ -312,6 +312,7 @@ static void take_written(struct engine *g, const struct written *w)
 
 void drain_written(struct engine *g, unsigned max)
 {
+	const uint64_t began_ns = clock_ns(CLOCK_BOOTTIME);
 	struct written w;
 	int r;
 
@@ -323,5 +324,7 @@ void drain_written(struct engine *g, unsigned max)
 		if (w.tgid != (uint32_t)getpid())
 			take_written(g, &w);
 		close(w.file);
+		if (takes_long(g, began_ns))
+			return;
 	}
 }

@@ -64,6 +64,7 @@ struct engine {
 	bool disk_full;           /* as the log was last told to be */
 	uint64_t disk_full_ns;    /* when it was told */
 	uint64_t now_ns;          /* CLOCK_BOOTTIME */
+	uint64_t told_until_ns;   /* the same: what happened before was in records that were read */
 	uint64_t ticked_ns;
 	uint64_t loss_since_ns;   /* when the latest loss report was made */
 	uint64_t ask_rests_until_ns;
@@ -81,6 +82,7 @@ struct engine {
 
 /* engine.c: records, and events on their way through the rules into the log. */
 void drain(struct engine *g, unsigned max);
+bool takes_long(const struct engine *g, uint64_t since_ns);
 void collect_pins(void *context);
 void catch_up(void *context);
 bool is_kept(struct engine *g, struct event *ev);
