@@ -157,6 +157,30 @@ def add_short_lived_twice(ledger, log, tally, status):
     add_short_lived(ledger, log, tally, status, 22)
 
 
+def tell_pair(log, port):
+    new = connection(21 + len(log))
+    new['EventData'].update(Protocol='udp', SourcePort=port % 65536, DestinationPort=port // 65536)
+    new['System']['TimeCreated'] = '2026-11-24T03:14:17.301000000Z'
+    log.append(new)
+
+
+def tell_pair_again(others):
+    """A pair of UDP twice, of which the ledger knows once, and others between."""
+    def change(ledger, log, tally, status):
+        del log[5]
+        del ledger[8]
+        ledger += [operation(3, 'sendto', MAIN, 300, 302, protocol='udp', initiated=1, source='127.0.0.1',
+                             source_port=port % 65536, destination='127.0.0.1', destination_port=port // 65536)
+                   for port in range(others + 1)]
+        ledger.append(ledger.pop(-others - 2))  # the end
+        for port in [*range(others + 1), 0]:
+            tell_pair(log, port)
+        for number, one in enumerate(log, 1):
+            one['System']['EventRecordID'] = number
+        tally[3] = [others + 2, 0, others + 2, 0]
+    return change
+
+
 def other_path_of_a_mount(ledger, log, tally, status):
     log[8]['EventData']['TargetFilename'] = ROOT + '/bound/x'
 
@@ -206,6 +230,8 @@ CASES = [
     ('a record at another time', change_time, 'has the time of its operation'),
     ('a value that was replaced at once passes', add_short_lived, None),
     ('the same twice', add_short_lived_twice, 'without an operation'),
+    ('a pair of UDP twice, many others between, passes', tell_pair_again(16400), None),
+    ('the same with fewer others', tell_pair_again(16000), 'more than once or without'),
     ('a tally that does not add up', set_tally(11, [5, 2, 2, 0]), 'produced = filtered'),
     ('a loss', set_tally(11, [6, 3, 2, 1]), 'nothing was lost'),
     ('a tally of more than the log holds', set_tally(11, [6, 3, 3, 0]), 'as the tally says'),
