@@ -516,14 +516,36 @@ static bool is_ipv6(const struct ks_address *a)
 	return memcmp(a->byte, mapped, sizeof(mapped)) != 0;
 }
 
+static char *put_part(char *to, uint8_t part)
+{
+	if (part >= 100)
+		*to++ = (char)('0' + part / 100);
+	if (part >= 10)
+		*to++ = (char)('0' + part / 10 % 10);
+	*to++ = (char)('0' + part % 10);
+	return to;
+}
+
+/* Each connection has two, and inet_ntop() takes as long as all other fields. */
+static size_t ipv4_text(const uint8_t part[4], char *text)
+{
+	char *to = text;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			*to++ = '.';
+		to = put_part(to, part[i]);
+	}
+	return (size_t)(to - text);
+}
+
 static void set_address(const struct filling *f, const struct ks_address *a, struct value *v)
 {
 	char *to = take(f, INET6_ADDRSTRLEN);
 
-	if (is_ipv6(a))
-		inet_ntop(AF_INET6, a->byte, to, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET, a->byte + 12, to, INET6_ADDRSTRLEN);
+	if (!is_ipv6(a))
+		return set_text(v, to, ipv4_text(a->byte + 12, to));
+	inet_ntop(AF_INET6, a->byte, to, INET6_ADDRSTRLEN);
 	set_string(v, to);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -481,6 +482,28 @@ static void context_is_nothing_unless_it_is_switched_on(void **state)
 	assert_string_equal(field(&ev, "Context"), "-");
 }
 
+static void addresses_are_written_as_the_library_writes_them(void **state)
+{
+	struct event ev;
+	char text[INET_ADDRSTRLEN];
+	RECORD_OF(NETWORK_CONNECT, c, .tgid = 40, .start_ns = 1);
+
+	(void)state;
+	c->source = (struct ks_address){ { [10] = 0xff, 0xff } };
+	for (unsigned i = 0; i < 256; i++) {
+		uint8_t *part = c->source.byte + 12;
+
+		part[0] = (uint8_t)i;
+		part[1] = (uint8_t)(255 - i);
+		part[2] = 0;
+		part[3] = (uint8_t)(i * 7);
+		inet_ntop(AF_INET, part, text, sizeof(text));
+		arena_reset(&arena);
+		assert_true(enrich_record(en, &c->hdr, &arena, &ev));
+		assert_string_equal(field(&ev, "SourceIp"), text);
+	}
+}
+
 static void a_connection_shows_both_ends(void **state)
 {
 	struct event ev;
@@ -647,6 +670,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(context_says_where_and_in_whose_login, make_enrich_with_context,
 						drop_enrich),
 		cmocka_unit_test_setup_teardown(context_is_nothing_unless_it_is_switched_on, make_enrich, drop_enrich),
+		cmocka_unit_test_setup_teardown(addresses_are_written_as_the_library_writes_them, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(a_connection_shows_both_ends, make_enrich, drop_enrich),
 		cmocka_unit_test(a_pinned_file_is_hashed_though_it_is_gone),
 		cmocka_unit_test(a_file_changed_just_before_is_not_cached),
