@@ -176,12 +176,28 @@ static int grow(struct log *l)
 	uint32_t step = room < GROWTH_SLOTS ? room : GROWTH_SLOTS;
 	int r;
 
+	look_for_others(l);
 	do {
 		r = file_grow(l->fd, slot_offset(l->slots), slot_offset(l->slots + step));
 		if (r == 0)
 			l->slots += step;
 		step /= 2;
 	} while (is_full(r) && l->slots == 0 && step); /* better a tiny log than none */
+	note_written(l);
+	return r;
+}
+
+static int shorten(struct log *l, uint32_t slots)
+{
+	int r;
+
+	look_for_others(l);
+	l->header.first_chunk = 0;
+	l->header.chunk_count = (uint16_t)(l->used < slots ? l->used : slots);
+	r = log_write_header(l) < 0 ? -EIO : 0;
+	if (r == 0 && ftruncate(l->fd, (off_t)slot_offset(slots)) < 0)
+		r = -errno;
+	note_written(l);
 	return r;
 }
 
@@ -197,14 +213,10 @@ static int cut_off(struct log *l, uint32_t slots)
 	}
 	if (r == 0 && highest >= (l->seal ? seal_given_up(l->seal) : UINT64_MAX))
 		r = give_up(l, l->used - 1, highest);
+	if (r == 0)
+		r = shorten(l, slots);
 	if (r < 0)
 		return r;
-	l->header.first_chunk = 0;
-	l->header.chunk_count = (uint16_t)(l->used < slots ? l->used : slots);
-	if (log_write_header(l) < 0)
-		return -EIO;
-	if (ftruncate(l->fd, (off_t)slot_offset(slots)) < 0)
-		return -errno;
 	l->slots = slots;
 	l->used = l->header.chunk_count;
 	return 0;
@@ -248,16 +260,15 @@ static int begin_chunk(struct log *l)
 {
 	int r;
 
-	look_for_others(l);
 	r = choose_slot(l, &l->slot);
-	note_written(l);
 	if (r == 0 && !(l->header.flags & EVTX_FILE_DIRTY)) { /* closed, but its successor did not come */
+		look_for_others(l);
 		l->header.flags = EVTX_FILE_DIRTY;
 		r = log_write_header(l);
+		note_written(l);
 	}
 	if (r == 0)
 		r = clear_slot(l, l->slot);
-	note_written(l);
 	if (r < 0)
 		return r;
 	evtx_writer_begin(l->writer);
