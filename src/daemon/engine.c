@@ -455,11 +455,23 @@ bool takes_long(const struct engine *g, uint64_t since_ns)
 	return !g->stopping && !g->changing_rules && clock_ns(CLOCK_BOOTTIME) - since_ns > TURN_NS;
 }
 
+/* Does telling of it mean reading a file, which may be large? */
+static bool reads_file(const struct engine *g, uint16_t type)
+{
+	switch (type) {
+	case KS_PROCESS_CREATE:
+	case KS_IMAGE_LOAD:
+	case KS_DRIVER_LOAD: return true;
+	case KS_FILE_DELETE_DETECTED: return g->wants[KS_FILE_DELETE];
+	}
+	return false;
+}
+
 void drain(struct engine *g, unsigned max)
 {
 	while (max-- > 0) {
 		const struct ks_hdr *rec = rings_next(g->rings);
-		bool copied;
+		bool may_last;
 
 		g->holding = false;
 		g->told_until_ns = rec ? rec->time_ns : g->now_ns;
@@ -470,12 +482,12 @@ void drain(struct engine *g, unsigned max)
 			g->holding = true;
 			return;
 		}
-		copied = rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE];
+		may_last = reads_file(g, rec->type);
 		if (rec->type == KS_DNS_PACKET)
 			take_packet(g, (const struct ks_rec_DNS_PACKET *)rec);
 		else
 			take_record(g, rec);
-		if (copied && takes_long(g, g->now_ns))
+		if (may_last && takes_long(g, g->now_ns))
 			return;
 	}
 }

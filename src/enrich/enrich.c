@@ -236,6 +236,7 @@ void enrich_tick(struct enrich *en, uint64_t boot_ns, uint64_t utc_offset_ns)
 	en->may_read += READ_EACH_TICK;
 	if (en->may_read > FILE_READ_MAX)
 		en->may_read = FILE_READ_MAX;
+	hashes_tick(en->hashes);
 	if (users_changed(en))
 		users_reload(en);
 	packages_refresh(en);

@@ -25,6 +25,11 @@
 /* Of a larger file (a sparse one of 100 GB costs nothing to make) there is no digest: some seconds of reading
  * are as long as everything else can wait. */
 #define DIGEST_BYTES_MAX (1u << 30)
+/* Many large files, one after the other, are as long as one that is larger: so much may be read at once, and so much more
+ * each second. Small files are read on for as much again, that nobody can hide one behind large ones. */
+#define READ_AT_ONCE     ((int64_t)DIGEST_BYTES_MAX)
+#define READ_EACH_SECOND (128ll << 20)
+#define SMALL_FILE       (16ll << 20)
 #define FRESH_NS     20000000u /* file times move in ticks: two states of a file may share a younger one */
 
 static const struct algorithm {
@@ -61,6 +66,7 @@ struct hashes {
 	struct pin pins[PINS];
 	unsigned next_pin;
 	uint8_t *buffer; /* READ_SIZE */
+	int64_t may_read; /* bytes; negative: borrowed from the seconds to come */
 	struct cached last; /* of a file that may not be cached */
 	struct cached cache[CACHE_SETS][CACHE_WAYS];
 };
@@ -74,6 +80,7 @@ int hashes_new(struct hashes **ret, struct err *e)
 	for (unsigned i = 0; i < PINS; i++)
 		h->pins[i].file = -1;
 	h->selected = HASH_SHA256;
+	h->may_read = READ_AT_ONCE;
 	h->buffer = malloc(READ_SIZE);
 	for (unsigned i = 0; i < ALGORITHMS; i++) {
 		h->md[i] = EVP_MD_fetch(NULL, algorithms[i].openssl, NULL);
@@ -344,6 +351,18 @@ static int digest_file(struct hashes *h, int file, struct cached *into)
 	return 0;
 }
 
+void hashes_tick(struct hashes *h)
+{
+	h->may_read += READ_EACH_SECOND;
+	if (h->may_read > READ_AT_ONCE)
+		h->may_read = READ_AT_ONCE;
+}
+
+static bool may_read(const struct hashes *h, int64_t size)
+{
+	return size <= h->may_read || (size <= SMALL_FILE && h->may_read > -READ_AT_ONCE);
+}
+
 const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id,
 			 uint64_t event_utc_ns)
 {
@@ -353,8 +372,10 @@ const char *hashes_of_fd(struct hashes *h, int file, const struct ks_file_id *id
 
 	into->text[0] = 0;
 	if (fstat(file, &before) < 0 || (uint64_t)before.st_size != id->size ||
-	    before.st_size > DIGEST_BYTES_MAX || time_ns(before.st_mtim) != id->mtime_ns)
+	    before.st_size > DIGEST_BYTES_MAX || time_ns(before.st_mtim) != id->mtime_ns ||
+	    !may_read(h, before.st_size))
 		return NULL;
+	h->may_read -= before.st_size;
 	/* Changed while we read it? Then the digest is of nothing that ever ran. (A deletion moves only
 	 * the ctime, and is no change of content.) */
 	if (digest_file(h, file, into) < 0 || fstat(file, &after) < 0 ||

@@ -20,6 +20,9 @@ DEFINE_DROP(hashes)
 /* Which algorithms (HASH_* of ruleset.h); a change empties the cache. */
 void hashes_select(struct hashes *h, unsigned algorithms);
 
+/* Once a second: how much is read has a bound in time, beyond which there are no digests. */
+void hashes_tick(struct hashes *h);
+
 /* Keeps a file that was just opened for execution, for some seconds; closed here if it is known already. */
 void hashes_pin_take(struct hashes *h, int file, uint32_t tgid, uint64_t now_ns);
 /* Lets go of files pinned before this time. */

@@ -1397,6 +1397,32 @@ def a_file_that_is_large_but_empty_stalls_nobody_and_pushes_nothing_out(folder):
         archive.close()
 
 
+def large_programs_do_not_hide_what_comes_behind(folder):
+    """Each has to be read for its digest; all of them would take longer than the engine may be silent."""
+    place = os.path.join(folder, 'large')
+    os.mkdir(place)
+    must('mount', '-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', place)
+    konseki = None
+    try:
+        konseki = Run(folder)
+        for i in range(40):
+            path = shutil.copy('/bin/true', f'{place}/large-{i}')
+            os.truncate(path, 900 << 20)
+            must(path)
+        small = shutil.copy('/bin/true', place + '/small')
+        must(small)
+        starts = eventually(lambda: [e['EventData'] for e in konseki.log.events(1) if e['EventData']['Image'] == small], 'the small one')
+        assert starts[0]['Hashes'] != '-'
+        large = [e['EventData']['Hashes'] for e in konseki.log.events(1) if '/large-' in e['EventData']['Image']]
+        assert len(large) == 40 and large[0] != '-' and large[39] == '-', large
+        konseki.stop()
+        assert not konseki.log.reports()
+    finally:
+        if konseki:
+            konseki.close()
+        must('umount', '-l', place)
+
+
 def what_is_archived_is_told_of_while_more_waits(folder):
     """Much that is deleted at once is not one piece of work: who does it answers meanwhile."""
     archive = Archive(folder)

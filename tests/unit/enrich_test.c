@@ -597,6 +597,34 @@ static void a_file_that_changed_since_has_no_digest(void **state)
 	assert_null(hashes_of_fd(h, fd, &id, id.ctime_ns + 1000000000u));
 }
 
+/* Sparse ones cost nothing to make. */
+static const char *digest_of_size(struct hashes *h, off_t size)
+{
+	OWNED_FD fd = file_with("abc", 3);
+	struct ks_file_id id;
+
+	assert_int_equal(ftruncate(fd, size), 0);
+	id = id_of(fd);
+	return hashes_of_fd(h, fd, &id, id.ctime_ns);
+}
+
+static void many_large_files_have_no_digest_but_small_ones_have(void **state)
+{
+	OWNED(hashes) h = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(hashes_new(&h, &e), 0);
+	assert_non_null(digest_of_size(h, 700 << 20));
+	assert_null(digest_of_size(h, 700 << 20));
+	assert_non_null(digest_of_size(h, 300 << 20));
+	assert_null(digest_of_size(h, 300 << 20));
+	assert_non_null(digest_of_size(h, 3));
+	for (int i = 0; i < 3; i++)
+		hashes_tick(h);
+	assert_non_null(digest_of_size(h, 300 << 20));
+}
+
 static void all_algorithms_come_in_sysmons_order(void **state)
 {
 	OWNED(hashes) h = NULL;
@@ -675,6 +703,7 @@ int main(void)
 		cmocka_unit_test(a_pinned_file_is_hashed_though_it_is_gone),
 		cmocka_unit_test(a_file_changed_just_before_is_not_cached),
 		cmocka_unit_test(a_file_that_changed_since_has_no_digest),
+		cmocka_unit_test(many_large_files_have_no_digest_but_small_ones_have),
 		cmocka_unit_test(all_algorithms_come_in_sysmons_order),
 		cmocka_unit_test(a_program_has_an_import_hash_of_its_own),
 		cmocka_unit_test(a_library_says_its_name),
