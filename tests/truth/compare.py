@@ -27,10 +27,10 @@ CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE 
 TAMPERING, BPF = 25, 100
 WHO = {MODULE: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
        ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
-FILES = {2: 'TargetFilename', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename', 17: 'PipeName', 18: 'PipeName',
-         26: 'TargetFilename'}  # where they name their object
+FILES = {2: 'TargetFilename', 7: 'ImageLoaded', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename',
+         17: 'PipeName', 18: 'PipeName', 26: 'TargetFilename'}  # where they name their object
 NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
-         MODULE: 'DriverLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
+         MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
          11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
          NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
          18: 'PipeEvent (connected)', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BPF: 'eBPFEvent'}

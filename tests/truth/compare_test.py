@@ -111,7 +111,7 @@ LOG = [
     record(20, 14, 120, MAIN, EventType='RenameKey', TargetObject='/etc/x', NewName='/etc/y'),
 ]
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
 
@@ -181,6 +181,10 @@ def tell_pair_again(others):
     return change
 
 
+def map_file(ledger, log, tally, status):
+    ledger.insert(1, operation(7, 'mapped', MAIN, 108, 109, path=ROOT + '/x'))
+
+
 def other_path_of_a_mount(ledger, log, tally, status):
     log[8]['EventData']['TargetFilename'] = ROOT + '/bound/x'
 
@@ -201,6 +205,8 @@ CASES = [
     ('missing times', drop(10), '1 times FileCreateTime: each'),
     ('another kind of tampering', set_data(11, Type='Image is replaced'), '1 times ProcessTampering: each'),
     ('another pipe', set_data(12, PipeName=ROOT + '/y'), '1 times PipeEvent (created): each'),
+    ('a missing library', map_file, '1 times ImageLoad: each'),
+    ('a library that nobody mapped', add(record(10, 7, 108, MAIN, ImageLoaded=ROOT + '/x')), 'without an operation'),
     ('another module', set_data(13, ImageLoaded='/t/other.ko'), '1 times DriverLoad: each'),
     ('another device', set_data(14, Device=ROOT + '/disk1'), '1 times RawAccessRead: each'),
     ('another value', set_data(15, Details='two'), '3 times RegistryEvent (value set): each'),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on files. What the ledger says of them: a regular file made, put under a name or overwritten
  * by O_TRUNC is a FileCreate of its final path; one that loses a name is a FileDelete of that path. Times set by hand,
- * attributes, and FIFOs made and opened have events of their own. Other kinds of files, failures and calls that change
- * nothing are none. */
+ * attributes, what is mapped executable, and FIFOs made and opened have events of their own. Other kinds of files,
+ * failures and calls that change nothing are none. */
 #include "truth.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -397,6 +398,53 @@ static bool act_times(struct actor *a, const char *name)
 	return true;
 }
 
+/* Mapped once as it is made, or made executable afterwards; again is none, as long as the file stays as it is. */
+static bool map_executable(struct actor *a, int fd)
+{
+	void *at;
+
+	if (choose(a, 2)) {
+		at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	} else {
+		at = mmap(NULL, 4096, PROT_READ, choose(a, 2) ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+		if (at != MAP_FAILED && mprotect(at, 4096, PROT_READ | PROT_EXEC) < 0) {
+			MUST(munmap(at, 4096));
+			return false;
+		}
+	}
+	if (at == MAP_FAILED)
+		return false;
+	MUST(munmap(at, 4096));
+	return true;
+}
+
+static bool act_mapped(struct actor *a, const char *name)
+{
+	uint64_t since = now();
+	struct statvfs fs;
+	struct place p;
+	int fd;
+
+	if (!place_unused(a, &p))
+		return false;
+	fd = (int)MUST(openat(p.directory, p.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0700));
+	created(a, name, &p, since);
+	MUST(ftruncate(fd, 4096));
+	MUST(fstatvfs(fd, &fs));
+	since = now();
+	if (map_executable(a, fd)) {
+		ledger_file(a, EVENT_IMAGE_LOAD, name, p.report, since);
+		map_executable(a, fd);
+	} else if (!(fs.f_flag & ST_NOEXEC)) {
+		NEVER("a file could not be mapped executable");
+	}
+	MUST(close(fd));
+	since = now();
+	MUST(unlinkat(p.directory, p.name, 0));
+	deleted(a, name, &p, since);
+	return true;
+}
+
 #define ATTRIBUTE "user.truth"
 
 static bool act_attribute(struct actor *a, const char *name)
@@ -767,6 +815,7 @@ const struct operation file_operations[] = {
 	{ "churn", 4, act_churn },
 	{ "tree", 6, act_tree },
 	{ "times set by hand", 15, act_times },
+	{ "mapped executable", 15, act_mapped },
 	{ "an attribute set", 15, act_attribute },
 	{ "other kinds of files", 15, act_other_kinds },
 	{ "failures", 15, act_failures },

@@ -136,6 +136,7 @@ const char *own_image(void);
 #define EVENT_NETWORK_CONNECT    3
 #define EVENT_PROCESS_TERMINATE  5
 #define EVENT_MODULE             6
+#define EVENT_IMAGE_LOAD         7
 #define EVENT_REMOTE_CODE        8
 #define EVENT_RAW_DEVICE         9
 #define EVENT_PROCESS_ACCESS    10
