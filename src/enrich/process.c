@@ -7,13 +7,16 @@
 #include "../base/le.h"
 
 #define BUCKETS    16384u /* 128 KiB: short chains up to some ten thousand processes */
-#define ENDED_MAX  32768u /* a fork bomb's dead are forgotten oldest first */
+/* A fork bomb's dead are forgotten oldest first: so many, and so much of what they ran, since each may have had a command
+ * line of 16 KiB. */
+#define ENDED_MAX       32768u
+#define ENDED_BYTES_MAX (32u << 20)
 
 struct process_table {
 	struct process *buckets[BUCKETS];
 	struct process *oldest_ended, *newest_ended;
 	uint64_t count;
-	uint64_t ended;
+	uint64_t ended, ended_bytes;
 };
 
 int process_table_new(struct process_table **ret)
@@ -272,7 +275,23 @@ static void forget_oldest(struct process_table *t)
 		t->newest_ended = NULL;
 	t->count--;
 	t->ended--;
+	t->ended_bytes -= p->ended_bytes;
 	process_free(p);
+}
+
+/* Each of those that share an image has its part of it. */
+static uint32_t share_of_image(const struct image *i)
+{
+	return i ? ((uint32_t)sizeof(*i) + i->path_length + i->command_length + i->place_length) / i->refs : 0;
+}
+
+static uint32_t bytes_of(const struct process *p)
+{
+	uint32_t bytes = share_of_image(p->now.image) + share_of_image(p->parent_image);
+
+	for (const struct former *f = p->before; f; f = f->next)
+		bytes += share_of_image(f->identity.image);
+	return bytes;
 }
 
 void process_ended(struct process_table *t, struct process *p, uint64_t when_ns)
@@ -286,7 +305,10 @@ void process_ended(struct process_table *t, struct process *p, uint64_t when_ns)
 	else
 		t->oldest_ended = p;
 	t->newest_ended = p;
-	if (++t->ended > ENDED_MAX)
+	p->ended_bytes = bytes_of(p);
+	t->ended++;
+	t->ended_bytes += p->ended_bytes;
+	while (t->ended > ENDED_MAX || t->ended_bytes > ENDED_BYTES_MAX)
 		forget_oldest(t);
 }
 

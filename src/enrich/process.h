@@ -73,6 +73,7 @@ struct process {
 	struct image *parent_image;
 	bool parent_known;
 	bool ended;
+	uint32_t ended_bytes; /* what remembering it costs */
 	uint64_t ended_ns;
 	struct process *next_in_bucket;
 	struct process *next_ended; /* in order of their end */

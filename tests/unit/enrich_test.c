@@ -530,6 +530,37 @@ static void a_connection_shows_both_ends(void **state)
 	assert_string_equal(field(&ev, "Image"), "-");
 }
 
+/* --- memory */
+
+/* In turn alone, and as the child of one that has run what the child still runs. */
+static void the_dead_are_remembered_up_to_some_memory(void **state)
+{
+	static char command[KS_ARGV_MAX];
+	OWNED(process_table) t = NULL;
+	const unsigned count = 6000;
+
+	(void)state;
+	assert_int_equal(process_table_new(&t), 0);
+	for (unsigned i = 0; i < count; i++) {
+		struct process *p = process_ensure(t, 1000 + i, 1);
+
+		assert_non_null(p);
+		if (i % 2)
+			process_forked(p, process_find(t, 1000 + i - 1, 1));
+		else
+			process_executed_take(p, (struct identity){
+				.guid = { { 1 } }, .image = image_new((struct image_text){ "/bin/x", 6 },
+				(struct image_text){ command, sizeof(command) }, (struct image_text){ NULL, 0 }) });
+	}
+	for (unsigned i = 0; i < count; i++)
+		process_ended(t, process_find(t, 1000 + i, 1), 2);
+	assert_null(process_find(t, 1000, 1));
+	assert_null(process_find(t, 1000 + count - 5000, 1));
+	assert_non_null(process_find(t, 1000 + count - 1000, 1));
+	assert_non_null(process_find(t, 1000 + count - 1, 1));
+	assert_int_equal(process_count(t), 0);
+}
+
 /* --- digests */
 
 static struct ks_file_id id_of(int fd)
@@ -700,6 +731,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(context_is_nothing_unless_it_is_switched_on, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(addresses_are_written_as_the_library_writes_them, make_enrich, drop_enrich),
 		cmocka_unit_test_setup_teardown(a_connection_shows_both_ends, make_enrich, drop_enrich),
+		cmocka_unit_test(the_dead_are_remembered_up_to_some_memory),
 		cmocka_unit_test(a_pinned_file_is_hashed_though_it_is_gone),
 		cmocka_unit_test(a_file_changed_just_before_is_not_cached),
 		cmocka_unit_test(a_file_that_changed_since_has_no_digest),
