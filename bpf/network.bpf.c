@@ -36,7 +36,31 @@ static __always_inline struct listener_key listener_key(const struct sock *sk)
 	};
 }
 
-static __always_inline void calls(const struct sock *sk)
+/* Whoever has more connections pending than there is room for, of hosts that never answer, must not hide the next one: it
+ * is noted with its socket, which has no bound but costs more. (What was accepted is then told when it is first used, or
+ * closed: accept shows the socket by a pointer that is not good enough for the kernel.) */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pending);
+} connections_beyond SEC(".maps");
+
+__u32 any_beyond = 0; /* ever */
+
+static __always_inline void note_beyond(struct sock *sk, const struct pending *p)
+{
+	struct pending *beyond = bpf_sk_storage_get(&connections_beyond, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!beyond) {
+		count_missed();
+		return;
+	}
+	*beyond = *p;
+	any_beyond = 1;
+}
+
+static __always_inline void calls(struct sock *sk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pending p = { .initiated = true };
@@ -46,7 +70,7 @@ static __always_inline void calls(const struct sock *sk)
 		return;
 	who_fill(&p.who, task);
 	if (bpf_map_update_elem(&connections, &key, &p, BPF_ANY) < 0)
-		count_missed();
+		note_beyond(sk, &p);
 }
 
 static __always_inline void listens(const struct sock *sk)
@@ -58,7 +82,7 @@ static __always_inline void listens(const struct sock *sk)
 	bpf_map_update_elem(&listeners, &key, &who, BPF_ANY);
 }
 
-static __always_inline void waits_for_accept(const struct sock *sk, __u64 key)
+static __always_inline void waits_for_accept(struct sock *sk, __u64 key)
 {
 	struct listener_key at = listener_key(sk);
 	const struct ks_who *who = bpf_map_lookup_elem(&listeners, &at);
@@ -67,7 +91,7 @@ static __always_inline void waits_for_accept(const struct sock *sk, __u64 key)
 	if (who)
 		p.who = *who;
 	if (bpf_map_update_elem(&connections, &key, &p, BPF_ANY) < 0)
-		count_missed();
+		note_beyond(sk, &p);
 }
 
 static __always_inline void tell(const struct sock *sk, const struct pending *p)
@@ -78,7 +102,18 @@ static __always_inline void tell(const struct sock *sk, const struct pending *p)
 	emit_connection(&p->who, &f, p->initiated, IPPROTO_TCP);
 }
 
-static __always_inline void established(const struct sock *sk, int before)
+static __always_inline void tell_beyond(struct sock *sk, bool initiated)
+{
+	const struct pending *p = bpf_sk_storage_get(&connections_beyond, sk, NULL, 0);
+
+	if (!p)
+		return;
+	if (p->initiated == initiated)
+		tell(sk, p);
+	bpf_sk_storage_delete(&connections_beyond, sk);
+}
+
+static __always_inline void established(struct sock *sk, int before)
 {
 	__u64 key = (__u64)sk;
 	const struct pending *p = bpf_map_lookup_elem(&connections, &key);
@@ -88,23 +123,28 @@ static __always_inline void established(const struct sock *sk, int before)
 		bpf_map_delete_elem(&connections, &key);
 	} else if (before == TCP_SYN_RECV) {
 		waits_for_accept(sk, key);
+	} else if (any_beyond) {
+		tell_beyond(sk, true);
 	}
 }
 
 /* Refused, or given up, or established and broken off before anybody accepted it: only the last was one. */
-static __always_inline void closed(const struct sock *sk)
+static __always_inline void closed(struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	const struct pending *p = bpf_map_lookup_elem(&connections, &key);
 
-	if (!p)
+	if (!p) {
+		if (any_beyond)
+			tell_beyond(sk, false);
 		return;
+	}
 	if (!p->initiated)
 		tell(sk, p);
 	bpf_map_delete_elem(&connections, &key);
 }
 
-static __always_inline void state_changed(const struct sock *sk, int before, int after)
+static __always_inline void state_changed(struct sock *sk, int before, int after)
 {
 	switch (after) {
 	case TCP_SYN_SENT: calls(sk); break;
@@ -334,6 +374,20 @@ static __always_inline int tell_queue(struct sock *sk, bool sent)
 	return 0;
 }
 
+static __always_inline void accepted_beyond(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pending *p = bpf_sk_storage_get(&connections_beyond, sk, NULL, 0);
+
+	if (!p || p->initiated)
+		return;
+	if (!is_ignored(task)) {
+		who_fill(&p->who, task);
+		tell(sk, p);
+	}
+	bpf_sk_storage_delete(&connections_beyond, sk);
+}
+
 /* Of TCP, this is where a connection shows that was accepted by io_uring, which no system call returns. */
 static __always_inline int used(struct sock *sk, int result, bool sent)
 {
@@ -341,8 +395,11 @@ static __always_inline int used(struct sock *sk, int result, bool sent)
 		return 0;
 	if (sk->sk_protocol == IPPROTO_UDP)
 		return tell_queue(sk, sent);
-	if (sk->sk_protocol == IPPROTO_TCP)
-		accepted(bpf_get_current_task_btf(), sk);
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	accepted(bpf_get_current_task_btf(), sk);
+	if (any_beyond)
+		accepted_beyond(sk);
 	return 0;
 }
 

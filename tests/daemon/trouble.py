@@ -1397,6 +1397,58 @@ def a_file_that_is_large_but_empty_stalls_nobody_and_pushes_nothing_out(folder):
         archive.close()
 
 
+def ask_for_connections(address, count):
+    """A process that asks for connections which nobody answers, until it is ended. No process may have as many."""
+    asked, done = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(done)
+        with os.fdopen(asked, 'rb') as said:
+            assert said.read(1) == b'!'
+        return pid
+    try:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        sockets = []
+        for i in range(count):
+            sockets.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+            sockets[-1].bind((f'127.0.0.{2 + i % 3}', 0))
+            sockets[-1].connect_ex(address)
+        os.write(done, b'!')
+        signal.pause()
+    finally:
+        os._exit(1)
+
+
+def connections_that_never_come_do_not_hide_one_that_does(folder):
+    """More of them than the kernel side has room for."""
+    konseki = Run(folder)
+    silent, server = socket.create_server(('127.0.0.1', 0), backlog=0), socket.create_server(('127.0.0.1', 0))
+    asking = []
+    try:
+        for _ in range(3):
+            asking.append(ask_for_connections(silent.getsockname(), 11000))
+        with socket.create_connection(server.getsockname()) as client:
+            port = client.getsockname()[1]
+            told = eventually(lambda: [e['EventData'] for e in konseki.log.events(3) if e['EventData']['SourcePort'] == port],
+                              'the connection')
+            assert told[0]['Initiated'] is True and told[0]['ProcessId'] == os.getpid(), told
+            with server.accept()[0] as accepted:
+                accepted.sendall(b'!')
+                accepted_too = eventually(lambda: [e['EventData'] for e in konseki.log.events(3) if e['EventData']['SourcePort'] == port][1:],
+                                          'its other end')
+            assert accepted_too[0]['Initiated'] is False and accepted_too[0]['ProcessId'] == os.getpid(), accepted_too
+        assert konseki.status()['missed'] == 0
+        konseki.stop()
+    finally:
+        for pid in asking:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        silent.close()
+        server.close()
+        konseki.close()
+
+
 def large_programs_do_not_hide_what_comes_behind(folder):
     """Each has to be read for its digest; all of them would take longer than the engine may be silent."""
     place = os.path.join(folder, 'large')
