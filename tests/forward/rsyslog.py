@@ -76,7 +76,9 @@ class Rsyslog(parts.Daemon):
 
     def told(self):
         """(structured data, text) of each message."""
-        return [re.fullmatch(r'(\[.*?"\]) +(.*)\n', line).groups() for line in self.lines()]
+        found = [(re.fullmatch(r'(\[.*?"\]) +(.*)\n', line), line) for line in self.lines()]
+        assert all(match for match, _ in found), [line[:500] for match, line in found if not match]
+        return [match.groups() for match, _ in found]
 
 
 def heads(folder):
