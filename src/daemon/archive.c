@@ -139,10 +139,11 @@ static bool is_plain(const char *text)
 /* DIGEST or DIGEST.EXTENSION: the folder may hold what others put there. */
 static bool is_ours(const char *name)
 {
-	const char *rest = name + DIGEST_LENGTH;
+	const char *rest;
 
 	if (strspn(name, "0123456789ABCDEF") != DIGEST_LENGTH)
 		return false;
+	rest = name + DIGEST_LENGTH;
 	return !*rest || (*rest == '.' && strlen(rest + 1) <= EXTENSION_MAX && is_plain(rest + 1));
 }
 

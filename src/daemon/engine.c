@@ -438,12 +438,16 @@ static void read_folder_watch(struct engine *g)
 	g->folders_read_ns = began_ns;
 }
 
+bool has_part_waiting(const struct engine *g, int ring, unsigned part)
+{
+	return rings_backlog(g->rings, ring) >= g->start->ring_bytes[ring] / part;
+}
+
 /* The rings are where the held record and all behind it wait: not for long, and not when they fill. */
 static bool may_hold(const struct engine *g)
 {
-	return !g->stopping && !g->changing_rules &&
-	       rings_backlog(g->rings, KS_RING_EVENTS) < g->start->ring_bytes[KS_RING_EVENTS] / 8 &&
-	       rings_backlog(g->rings, KS_RING_PROCESS) < g->start->ring_bytes[KS_RING_PROCESS] / 4;
+	return !g->stopping && !g->changing_rules && !has_part_waiting(g, KS_RING_EVENTS, 8) &&
+	       !has_part_waiting(g, KS_RING_PROCESS, 4);
 }
 
 /* Reading files takes its time: who hears nothing of us for long must think that we hang, and what is told must be in

@@ -36,15 +36,6 @@ static uint64_t room_needed(const struct stat *st)
 	return stored < size ? stored : size;
 }
 
-/* Events are worth more than what is in one large file. */
-#define LARGE_FILE (16u << 20)
-
-static bool are_rings_filling(const struct engine *g)
-{
-	return rings_backlog(g->rings, KS_RING_EVENTS) > g->start->ring_bytes[KS_RING_EVENTS] / 2 ||
-	       rings_backlog(g->rings, KS_RING_PROCESS) > g->start->ring_bytes[KS_RING_PROCESS] / 2;
-}
-
 static int archive(struct engine *g, int file, const char *path, size_t length)
 {
 	const char *folder = ruleset_archive_directory(g->rules);
@@ -57,7 +48,8 @@ static int archive(struct engine *g, int file, const char *path, size_t length)
 		return -errno;
 	if (st.st_size > ARCHIVED_FILE_MAX)
 		return -EFBIG;
-	if (st.st_size > LARGE_FILE && are_rings_filling(g))
+	/* Events are worth more than what is in one large file. */
+	if (st.st_size > SMALL_FILE && (has_part_waiting(g, KS_RING_EVENTS, 2) || has_part_waiting(g, KS_RING_PROCESS, 2)))
 		return -EBUSY;
 	if (!may_ask(g))
 		return -ETIMEDOUT;

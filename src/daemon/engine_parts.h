@@ -83,6 +83,7 @@ struct engine {
 /* engine.c: records, and events on their way through the rules into the log. */
 void drain(struct engine *g, unsigned max);
 bool takes_long(const struct engine *g, uint64_t since_ns);
+bool has_part_waiting(const struct engine *g, int ring, unsigned part); /* 2: is half of the ring what nobody has read yet? */
 void collect_pins(void *context);
 void catch_up(void *context);
 bool is_kept(struct engine *g, struct event *ev);

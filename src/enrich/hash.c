@@ -29,7 +29,6 @@
  * each second. Small files are read on for as much again, that nobody can hide one behind large ones. */
 #define READ_AT_ONCE     ((int64_t)DIGEST_BYTES_MAX)
 #define READ_EACH_SECOND (128ll << 20)
-#define SMALL_FILE       (16ll << 20)
 #define FRESH_NS     20000000u /* file times move in ticks: two states of a file may share a younger one */
 
 static const struct algorithm {

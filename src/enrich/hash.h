@@ -20,6 +20,9 @@ DEFINE_DROP(hashes)
 /* Which algorithms (HASH_* of ruleset.h); a change empties the cache. */
 void hashes_select(struct hashes *h, unsigned algorithms);
 
+/* Up to this size a file costs so little to read that it comes before what bounds the reading of larger ones. */
+#define SMALL_FILE (16 << 20)
+
 /* Once a second: how much is read has a bound in time, beyond which there are no digests. */
 void hashes_tick(struct hashes *h);
 
