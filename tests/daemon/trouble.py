@@ -4,6 +4,7 @@
 
     trouble.py [TEST...]    only these
 """
+import contextlib
 import hashlib
 import os
 import pwd
@@ -341,36 +342,42 @@ def a_terminal_that_nobody_reads_holds_nobody_up(folder):
 
 # --- the disk
 
-def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
-    small = os.path.join(folder, 'small')
-    os.mkdir(small)
-    must('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small)
-    marked = program(folder)
-    konseki = None
+@contextlib.contextmanager
+def small_file_system(folder, size):
+    place = os.path.join(folder, 'small')
+    os.mkdir(place)
+    must('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', place)
     try:
-        konseki = Run(folder, '--seal', log=small + '/log.evtx')
-        fill(small + '/ballast')
-        expected = execute(marked, 700)
-        eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
-                   'the log tells that it cannot grow')
-        expected += execute(marked, 1800, 700)
-        assert alive(konseki.engine)
-        os.unlink(small + '/ballast')
-        expected += execute(marked, 20, 2500)
-        eventually(lambda: expected[-1] in konseki.log.executed(marked), 'an event after the disk has room again')
-        tally = konseki.stop()
-        # A log that cannot grow gives up its oldest events for the newest, as one that has its full size.
-        logged = konseki.log.executed(marked)
-        assert tally[1][3] or logged == expected[-len(logged):], 'a hole that nothing tells of'
-        ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
-        assert ids == list(range(ids[0], ids[0] + len(ids)))
-        assert konseki.log.is_clean()
-        done = sealed(konseki)
-        assert done.returncode == 0, done.stdout
+        yield place
     finally:
-        if konseki:
+        must('umount', '-l', place)
+
+
+def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
+    with small_file_system(folder, '3m') as small:
+        marked = program(folder)
+        konseki = Run(folder, '--seal', log=small + '/log.evtx')
+        try:
+            fill(small + '/ballast')
+            expected = execute(marked, 700)
+            eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
+                       'the log tells that it cannot grow')
+            expected += execute(marked, 1800, 700)
+            assert alive(konseki.engine)
+            os.unlink(small + '/ballast')
+            expected += execute(marked, 20, 2500)
+            eventually(lambda: expected[-1] in konseki.log.executed(marked), 'an event after the disk has room again')
+            tally = konseki.stop()
+            # A log that cannot grow gives up its oldest events for the newest, as one that has its full size.
+            logged = konseki.log.executed(marked)
+            assert tally[1][3] or logged == expected[-len(logged):], 'a hole that nothing tells of'
+            ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
+            assert ids == list(range(ids[0], ids[0] + len(ids)))
+            assert konseki.log.is_clean()
+            done = sealed(konseki)
+            assert done.returncode == 0, done.stdout
+        finally:
             konseki.close()
-        must('umount', '-l', small)
 
 
 class Ext4:
@@ -657,27 +664,22 @@ def a_log_that_is_cleared_says_who_did_it_and_keeps_a_copy(folder):
 
 
 def a_log_that_has_no_room_to_begin_anew_stays_as_it_is(folder):
-    small = os.path.join(folder, 'small')
-    os.mkdir(small)
-    must('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small)
-    marked = program(folder)
-    konseki = None
-    try:
+    with small_file_system(folder, '3m') as small:
+        marked = program(folder)
         konseki = Run(folder, '--seal', log=small + '/log.evtx')
-        before = execute(marked, 20)
-        fill(small + '/ballast')
-        refused(1, 'not cleared: .*No space', KONSEKI, 'log', 'clear')
-        before += execute(marked, 20, 20)
-        eventually(lambda: konseki.log.executed(marked) == before, 'the events')
-        assert sorted(os.listdir(small)) == ['ballast', 'log.evtx', 'log.evtx.seal']
-        os.unlink(small + '/ballast')
-        must(KONSEKI, 'log', 'clear')
-        konseki.stop()
-        assert sealed(konseki).returncode == 0
-    finally:
-        if konseki:
+        try:
+            before = execute(marked, 20)
+            fill(small + '/ballast')
+            refused(1, 'not cleared: .*No space', KONSEKI, 'log', 'clear')
+            before += execute(marked, 20, 20)
+            eventually(lambda: konseki.log.executed(marked) == before, 'the events')
+            assert sorted(os.listdir(small)) == ['ballast', 'log.evtx', 'log.evtx.seal']
+            os.unlink(small + '/ballast')
+            must(KONSEKI, 'log', 'clear')
+            konseki.stop()
+            assert sealed(konseki).returncode == 0
+        finally:
             konseki.close()
-        must('umount', '-l', small)
 
 
 # --- seals
@@ -1451,28 +1453,23 @@ def connections_that_never_come_do_not_hide_one_that_does(folder):
 
 def large_programs_do_not_hide_what_comes_behind(folder):
     """Each has to be read for its digest; all of them would take longer than the engine may be silent."""
-    place = os.path.join(folder, 'large')
-    os.mkdir(place)
-    must('mount', '-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', place)
-    konseki = None
-    try:
+    with small_file_system(folder, '100m') as place:
         konseki = Run(folder)
-        for i in range(40):
-            path = shutil.copy('/bin/true', f'{place}/large-{i}')
-            os.truncate(path, 900 << 20)
-            must(path)
-        small = shutil.copy('/bin/true', place + '/small')
-        must(small)
-        starts = eventually(lambda: [e['EventData'] for e in konseki.log.events(1) if e['EventData']['Image'] == small], 'the small one')
-        assert starts[0]['Hashes'] != '-'
-        large = [e['EventData']['Hashes'] for e in konseki.log.events(1) if '/large-' in e['EventData']['Image']]
-        assert len(large) == 40 and large[0] != '-' and large[39] == '-', large
-        konseki.stop()
-        assert not konseki.log.reports()
-    finally:
-        if konseki:
+        try:
+            for i in range(40):
+                path = shutil.copy('/bin/true', f'{place}/large-{i}')
+                os.truncate(path, 900 << 20)
+                must(path)
+            small = shutil.copy('/bin/true', place + '/small')
+            must(small)
+            starts = eventually(lambda: [e['EventData'] for e in konseki.log.events(1) if e['EventData']['Image'] == small], 'the small one')
+            assert starts[0]['Hashes'] != '-'
+            large = [e['EventData']['Hashes'] for e in konseki.log.events(1) if '/large-' in e['EventData']['Image']]
+            assert len(large) == 40 and large[0] != '-' and large[39] == '-', large
+            konseki.stop()
+            assert not konseki.log.reports()
+        finally:
             konseki.close()
-        must('umount', '-l', place)
 
 
 def what_is_archived_is_told_of_while_more_waits(folder):

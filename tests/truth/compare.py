@@ -303,14 +303,18 @@ PAIRS_REMEMBERED = 1 << 14  # of UDP, at least: one that was told before so many
 
 
 def by_turn_of_pairs(events):
-    """Of the records of UDP pairs, which is the how manyth."""
+    """Of the records of UDP pairs: after how many others each came."""
     pairs = [e.record for e in events if e.id == CONNECT and e.what[2] == 'udp']
     return {number: turn for turn, number in enumerate(pairs)}
 
 
 def was_forgotten(record, seen, turns):
-    earlier = [turns[e.record] for e in seen if turns.get(e.record, 0) < turns.get(record.record, 0)]
-    return bool(earlier) and turns[record.record] - max(earlier) > PAIRS_REMEMBERED
+    """Was this pair told before, but so long ago? (What was seen beside it is the same pair.)"""
+    if record.record not in turns:
+        return False
+    turn = turns[record.record]
+    earlier = [turns[e.record] for e in seen if turns[e.record] < turn]
+    return bool(earlier) and turn - max(earlier) > PAIRS_REMEMBERED
 
 
 def in_order(differences):
