@@ -57,6 +57,7 @@ struct {
 struct permitted {
 	__u64 ino, start_ns;
 	__u32 dev, tgid;
+	__u32 inode_generation, zero;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -257,6 +258,7 @@ int BPF_PROG(FILE_BLOCK_SHREDDING__write, struct file *file, int mask, int ret)
 	file_id_fill(&e.gone, inode);
 	p.ino = e.gone.ino;
 	p.dev = e.gone.dev;
+	p.inode_generation = e.gone.generation;
 	p.tgid = task->tgid;
 	p.start_ns = task->group_leader->start_boottime;
 	generation = bpf_map_lookup_elem(&generations, &zero);

@@ -15,6 +15,8 @@ struct loaded_key {
 	__u64 ctime_ns;
 	__u32 tgid;
 	__u32 dev;
+	__u32 generation; /* the number of an inode is used again, perhaps in the same tick of the clock */
+	__u32 zero;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -40,6 +42,7 @@ static __always_inline bool is_told_first(const struct ks_who *who, const struct
 		.ctime_ns = id->ctime_ns,
 		.tgid = who->tgid,
 		.dev = id->dev,
+		.generation = id->generation,
 	};
 	struct ks_file_key file = { .ino = id->ino, .dev = id->dev };
 	__u32 one = 1;
