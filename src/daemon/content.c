@@ -2,7 +2,7 @@
 #include "content.h"
 
 #include <ctype.h>
-#include <linux/magic.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -24,6 +24,22 @@ static enum executable kind_of(int file, off_t size)
 	return n > 0 ? executable_tail(bytes, (size_t)n) : NOT_EXECUTABLE;
 }
 
+static uint64_t handle_of(int file)
+{
+	union {
+		struct file_handle handle;
+		uint8_t room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} of = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	uint64_t sum = 0xcbf29ce484222325;
+	int mount;
+
+	if (name_to_handle_at(file, "", &of.handle, &mount, AT_EMPTY_PATH) < 0)
+		return 0;
+	for (unsigned i = 0; i < of.handle.handle_bytes; i++)
+		sum = (sum ^ of.handle.f_handle[i]) * 0x100000001b3;
+	return sum;
+}
+
 int written_next(struct exec_watch_reader *r, struct written *w)
 {
 	struct stat st;
@@ -43,6 +59,7 @@ int written_next(struct exec_watch_reader *r, struct written *w)
 			.dev = major(st.st_dev) << 20 | minor(st.st_dev),
 			.nlink = (uint32_t)st.st_nlink,
 		};
+		w->handle = handle_of(w->file);
 		w->kind = kind_of(w->file, st.st_size);
 		return 1;
 	}
@@ -53,98 +70,18 @@ int written_next(struct exec_watch_reader *r, struct written *w)
 
 bool written_is_news(const struct written *w, uint64_t since_utc_ns)
 {
-	static struct ks_file_id known[KNOWN];
-	struct ks_file_id *k = &known[(w->id.ino * 0x9e3779b97f4a7c15u ^ w->id.dev) >> 7 & (KNOWN - 1)];
-	bool same = k->ino == w->id.ino && k->dev == w->id.dev && k->size == w->id.size &&
-		    k->mtime_ns == w->id.mtime_ns && k->ctime_ns == w->id.ctime_ns;
+	static struct {
+		struct ks_file_id id;
+		uint64_t handle;
+	} known[KNOWN], *k;
+	bool same;
 
-	*k = w->id;
+	k = &known[(w->id.ino * 0x9e3779b97f4a7c15u ^ w->id.dev) >> 7 & (KNOWN - 1)];
+	same = k->id.ino == w->id.ino && k->id.dev == w->id.dev && k->id.size == w->id.size &&
+	       k->id.mtime_ns == w->id.mtime_ns && k->id.ctime_ns == w->id.ctime_ns && k->handle == w->handle;
+	k->id = w->id;
+	k->handle = w->handle;
 	return !same && w->id.ctime_ns >= since_utc_ns;
-}
-
-/* --- pins */
-
-#define PIN_SETS 1024u
-#define PIN_WAYS 4u
-
-static struct pinned pins[PIN_SETS * PIN_WAYS];
-
-void pins_init(void)
-{
-	for (unsigned i = 0; i < PIN_SETS * PIN_WAYS; i++)
-		pins[i].file = -1;
-}
-
-static struct pinned *pin_set(uint64_t ino)
-{
-	return &pins[((ino * 0x9e3779b97f4a7c15u) >> 54) * PIN_WAYS];
-}
-
-static void unpin(struct pinned *p)
-{
-	if (p->file >= 0)
-		close(p->file);
-	p->file = -1;
-}
-
-void pins_put_take(int file, const struct ks_file_id *id, uint64_t now_ns)
-{
-	struct pinned *set = pin_set(id->ino), *to = set;
-
-	for (unsigned i = 0; i < PIN_WAYS; i++) {
-		struct pinned *p = &set[i];
-
-		if (p->file >= 0 && p->id.ino == id->ino && p->id.dev == id->dev) {
-			to = p;
-			break;
-		}
-		if (to->file >= 0 && (p->file < 0 || p->since_ns < to->since_ns))
-			to = p;
-	}
-	unpin(to);
-	*to = (struct pinned){ file, *id, now_ns };
-}
-
-/* Overlayfs and btrfs show another device in stat() than the kernel side sees. */
-static bool same_device(const struct ks_file_id *seen, const struct ks_file_id *held)
-{
-	return seen->dev == held->dev || seen->fs_magic == OVERLAYFS_SUPER_MAGIC ||
-	       seen->fs_magic == BTRFS_SUPER_MAGIC;
-}
-
-int pins_take(const struct ks_file_id *id)
-{
-	struct pinned *set = pin_set(id->ino);
-
-	for (unsigned i = 0; i < PIN_WAYS; i++) {
-		struct pinned *p = &set[i];
-		int file = p->file;
-
-		if (file < 0 || p->id.ino != id->ino || !same_device(id, &p->id))
-			continue;
-		p->file = -1;
-		return file;
-	}
-	return -1;
-}
-
-void pins_sweep(uint64_t before_ns)
-{
-	static unsigned next;
-
-	for (unsigned i = 0; i < PIN_SETS * PIN_WAYS / 8; i++) {
-		struct pinned *p = &pins[next++ % (PIN_SETS * PIN_WAYS)];
-		struct stat st;
-
-		if (p->file >= 0 && p->since_ns < before_ns && fstat(p->file, &st) == 0 && st.st_nlink == 0)
-			unpin(p);
-	}
-}
-
-void pins_drop_all(void)
-{
-	for (unsigned i = 0; i < PIN_SETS * PIN_WAYS; i++)
-		unpin(&pins[i]);
 }
 
 void extension_of(const char *path, size_t n, char out[17])

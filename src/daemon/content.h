@@ -13,6 +13,7 @@ struct written {
 	uint32_t tgid; /* who closed it */
 	uint64_t changed_utc_ns;
 	struct ks_file_id id; /* as it is now */
+	uint64_t handle; /* tells it from one that had its inode number before; 0: its file system cannot */
 	enum executable kind; /* never MAYBE_JAR */
 };
 
@@ -23,21 +24,6 @@ int written_next(struct exec_watch_reader *r, struct written *w);
 /* Was it changed since since_utc_ns, and since it was last asked about? Being open for writing is not yet writing. (Of
  * some thousand files; of one that was forgotten meanwhile: true.) */
 bool written_is_news(const struct written *w, uint64_t since_utc_ns);
-
-/* Files held in case they are deleted. */
-struct pinned {
-	int file; /* -1: none */
-	struct ks_file_id id;
-	uint64_t since_ns;
-};
-void pins_init(void);
-/* Holds this file; another descriptor of the same file, or the longest held of those in its way, is let go. */
-void pins_put_take(int file, const struct ks_file_id *id, uint64_t now_ns);
-/* The file that was deleted, the caller's; -1: it is not held. */
-int pins_take(const struct ks_file_id *id);
-/* Lets go of some that were deleted, unnoticed, before before_ns; call it again and again. */
-void pins_sweep(uint64_t before_ns);
-void pins_drop_all(void);
 
 /* What is behind the last dot of the name, if it is short and plain; else "". */
 void extension_of(const char *path, size_t n, char out[17]);

@@ -18,9 +18,9 @@
 #include "../base/clock.h"
 #include "../collect/drops.h"
 #include "../help/settings.h"
-#include "content.h"
 #include "engine_parts.h"
 #include "host.h"
+#include "pins.h"
 #include "privilege.h"
 
 /* Records are read by a timer, many at once; a ring that fills faster wakes us (bpf/lib/emit.bpf.h). After some naps in
@@ -292,7 +292,7 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 		const struct ks_rec_FILE_DELETE_DETECTED *deleted = (const void *)rec;
 
 		drain_written(g, UINT32_MAX);
-		if (take_deleted(g, deleted, pins_take(&deleted->file))) {
+		if (take_deleted(g, deleted)) {
 			g->tally.filtered[rec->type]++;
 			return;
 		}
@@ -600,7 +600,7 @@ static void tick(struct engine *g)
 		look_for_what_was_not_told(g);
 	declare_losses(g);
 	declare_disk(g);
-	pins_sweep(g->told_until_ns > PIN_REST_NS ? g->told_until_ns - PIN_REST_NS : 0);
+	pins_sweep(g->told_until_ns > PIN_REST_NS ? g->told_until_ns - PIN_REST_NS : 0, g->now_ns);
 	declare_span(g);
 	look_after_file(g);
 	g->ticked_ns = g->now_ns;

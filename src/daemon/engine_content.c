@@ -11,6 +11,7 @@
 #include "../help/clipboard.h"
 #include "content.h"
 #include "engine_parts.h"
+#include "pins.h"
 
 #define ARCHIVED_FILE_MAX (1u << 30) /* larger ones take longer than everything else can wait */
 
@@ -70,21 +71,8 @@ static void tell_archived(struct engine *g, struct event *ev, int result)
 	}
 }
 
-/* A file that has other names may be deleted again; it may be already, when the record of that is on its way. (The
- * number of names is the one before on full kernels: there a deleted file is held until it is swept.) */
-static void let_go(struct engine *g, int file, const struct ks_file_id *id)
-{
-	if (file < 0)
-		return;
-	if (id->nlink > 0)
-		pins_put_take(file, id, g->now_ns);
-	else
-		close(file);
-}
-
-/* The record of a deletion as event 23. file: what was deleted, taken over; -1: not at hand. False: no rule of that
- * event wants it. */
-bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file)
+/* The record of a deletion as event 23. file: what was deleted; -1: not at hand. False: no rule of that event wants it. */
+static bool tell_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file)
 {
 	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
 	struct ks_rec_FILE_DELETE *rec = (void *)room;
@@ -104,7 +92,18 @@ bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *de
 					      rec->TargetFilename.len));
 		log_kept(g, &ev, arena);
 	}
-	let_go(g, file, &rec->file);
+	return kept;
+}
+
+/* A file that has other names may be deleted again; it may be already, when the record of that is on its way. (The
+ * number of names is the one before on full kernels: there a deleted file is held until it is swept.) What no rule wants was
+ * not held either: what has its number may be a file that took its place. */
+bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted)
+{
+	bool kept = tell_deleted(g, deleted, pins_find(&deleted->file));
+
+	if (kept && deleted->file.nlink == 0)
+		pins_drop(&deleted->file);
 	return kept;
 }
 
@@ -210,12 +209,12 @@ void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
 void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec)
 {
 	struct arena *arena = &g->arenas[g->depth];
-	OWNED_FD file = pins_take(&rec->file);
 	struct event ev;
 
 	arena_reset(arena);
-	if (enrich_content(g->enrich, &rec->hdr, file, arena, &ev))
+	if (enrich_content(g->enrich, &rec->hdr, pins_find(&rec->file), arena, &ev))
 		judge(g, &ev, arena);
+	pins_drop(&rec->file);
 }
 
 /* --- what was written */
@@ -255,7 +254,7 @@ static void keep_blocked(struct engine *g, const struct written *w, const struct
 		.file = w->id,
 	};
 	memcpy(rec + 1, f->path, f->length);
-	take_deleted(g, rec, fcntl(w->file, F_DUPFD_CLOEXEC, 0));
+	tell_deleted(g, rec, w->file);
 }
 
 static void block(struct engine *g, const struct written *w, const struct found *f)

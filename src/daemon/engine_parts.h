@@ -104,7 +104,7 @@ void mark_folders(struct engine *g);
 void image_runs(void *context, const struct process *p);
 
 /* engine_content.c: what is deleted, overwritten or written. */
-bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file);
+bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted);
 void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec);
 void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec);
 void drain_written(struct engine *g, unsigned max);

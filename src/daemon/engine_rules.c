@@ -11,8 +11,8 @@
 #include "../collect/drops.h"
 #include "../help/settings.h"
 #include "../rules/pushdown.h"
-#include "content.h"
 #include "engine_parts.h"
+#include "pins.h"
 
 #define CONFIG_MAX  (16u << 20)
 
