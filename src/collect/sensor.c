@@ -337,15 +337,26 @@ static struct sensor *sensor_empty(void)
 	return s;
 }
 
+/* Processes last, so that nobody acts of whom nothing was told. */
+bool sensor_detach_next(struct sensor *s)
+{
+	for (unsigned i = PROGRAM_COUNT; i > 0; i--) {
+		int link = MOVE_FD(s->links[i - 1]), program = MOVE_FD(s->programs[i - 1]);
+
+		fd_drop(&link);
+		fd_drop(&program);
+		if (link >= 0 || program >= 0)
+			return true;
+	}
+	return false;
+}
+
 void sensor_free(struct sensor *s)
 {
 	if (!s)
 		return;
-	/* Processes last, so that nobody acts of whom nothing was told. */
-	for (unsigned i = PROGRAM_COUNT; i > 0; i--) {
-		fd_drop(&s->links[i - 1]);
-		fd_drop(&s->programs[i - 1]);
-	}
+	while (sensor_detach_next(s))
+		;
 	for (unsigned i = 0; i < MAP_COUNT; i++)
 		fd_drop(&s->maps[i]);
 	fd_drop(&s->inheritance);

@@ -27,6 +27,9 @@ struct sensor_options {
  * to do about it. */
 int sensor_new(const struct sensor_options *o, struct sensor **ret, struct err *e);
 void sensor_free(struct sensor *s); /* detaches all */
+
+/* Detaches one program more, which can take the kernel some tens of milliseconds. False: there is none left. */
+bool sensor_detach_next(struct sensor *s);
 DEFINE_DROP(sensor)
 
 /* Attaches: processes first, the rest after; from now on the rings fill. */

@@ -371,6 +371,11 @@ static void configured(struct monitor *m, int code, const char *text)
 	m->configurer = NULL;
 }
 
+static bool is_detaching(const struct monitor *m)
+{
+	return m->stopping && m->sensor;
+}
+
 static void engine_gone(struct monitor *m)
 {
 	if (m->ask >= 0)
@@ -381,7 +386,7 @@ static void engine_gone(struct monitor *m)
 	configured(m, -EPIPE, "the engine died while it read the rules");
 	if (m->clearing)
 		cleared(m, -EPIPE, "the engine died meanwhile");
-	if (m->stopping)
+	if (m->stopping && !is_detaching(m))
 		message_send(m->start->link, REPORT_FINAL, 0, &m->report, NULL, 0);
 }
 
@@ -469,13 +474,20 @@ static void meet_engine(struct monitor *m, struct message *t)
 		note(m, t->body.engine.note);
 }
 
-/* Hooks first, so that the rings have an end and the engine's last tally is exact. */
+/* Hooks first, so that the rings have an end and the engine's last tally is exact. Detaching them takes seconds on kernels
+ * where functions are hooked, and meanwhile the engine asks for what it needs to tell of what happened before. */
 static void begin_stop(struct monitor *m)
 {
 	if (m->stopping)
 		return;
 	m->stopping = true;
 	m->asks.state = STOPPING;
+}
+
+static void detach_next(struct monitor *m)
+{
+	if (sensor_detach_next(m->sensor))
+		return;
 	sensor_free(m->sensor);
 	m->sensor = NULL;
 	if (m->orders < 0)
@@ -545,7 +557,7 @@ static void serve(struct monitor *m)
 		struct pollfd p[POLL_COUNT];
 		uint64_t since = now_ms() - pulsed_ms;
 
-		wait_for_something(m, p, since >= PULSE_MS ? 0 : (int)(PULSE_MS - since));
+		wait_for_something(m, p, since >= PULSE_MS || is_detaching(m) ? 0 : (int)(PULSE_MS - since));
 		if (p[POLL_DENY].revents)
 			exec_deny_serve(m->exec_deny);
 		if (p[POLL_ASK].revents)
@@ -565,6 +577,8 @@ static void serve(struct monitor *m)
 			pulse(m);
 			pulsed_ms = now_ms();
 		}
+		if (is_detaching(m))
+			detach_next(m);
 	}
 }
 
@@ -578,10 +592,12 @@ static void end_without_supervisor(struct monitor *m)
 		struct pollfd p[] = { { .fd = m->orders, .events = POLLIN },
 				      { .fd = m->ask, .events = POLLIN } };
 
-		poll(p, ARRAY_SIZE(p), PULSE_MS);
+		poll(p, ARRAY_SIZE(p), is_detaching(m) ? 0 : PULSE_MS);
 		if (p[1].revents)
 			read_asks(m);
 		read_orders_answers(m);
+		if (is_detaching(m))
+			detach_next(m);
 	}
 }
 
