@@ -11,6 +11,7 @@ STATUS what `konseki status --json` printed meanwhile.
 One thing is demanded of full kernels only: the path by which it was done, if a bind mount gives an object two.
 Tracepoints do not tell the mount (docs/sensor.md), so there either path is right. So it is of attributes on any kernel
 if the two paths differ before their last 64 bytes only.
+Executables that were written are judged in CONTENTS only: elsewhere the generator does not know who closes a file last.
 Prints TAP; below a failure stand its first differences.
 """
 import argparse
@@ -24,7 +25,10 @@ import sys
 import time
 
 CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-TAMPERING, BPF = 25, 100
+KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 23, 25, 27, 28, 29, 100
+WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
+TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
+CONTENTS = b'/contents/'
 WHO = {MODULE: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
        ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
 FILES = {2: 'TargetFilename', 7: 'ImageLoaded', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename',
@@ -33,7 +37,9 @@ NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect'
          MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
          11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
          NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
-         18: 'PipeEvent (connected)', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BPF: 'eBPFEvent'}
+         18: 'PipeEvent (connected)', KEPT: 'FileDelete', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected',
+         BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding', EXECUTABLE: 'FileExecutableDetected',
+         BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -55,10 +61,14 @@ def ledger_bytes(text):
     return text.encode('latin-1')
 
 
+def digest_of(line):
+    return 'SHA256=' + hashlib.sha256(ledger_bytes(line['content'])).hexdigest().upper()
+
+
 def value_of(line):
     """Of a setting: what was set, or its new name, if there is one."""
     if 'content' in line:
-        return b'SHA256=' + hashlib.sha256(ledger_bytes(line['content'])).hexdigest().upper().encode()
+        return digest_of(line).encode()
     return ledger_bytes(line['value']) if 'value' in line else None
 
 
@@ -67,6 +77,8 @@ def what_was_done(line, generator):
     user = line['user']
     if line['event'] in FILES:
         return (generator, user, ledger_bytes(line['path']))
+    if line['event'] in WITH_CONTENT:
+        return (generator, user, ledger_bytes(line['path']), digest_of(line), 'true')
     if line['event'] == ACCESS:
         return (generator, user, line['target'], line['access'])
     if line['event'] == REMOTE:
@@ -113,6 +125,7 @@ class Ledger:
                                                  line['since'], line['until'] or time.time_ns(), line['how'],
                                                  line.get('may_be_missing')))
         self.modules = {o.what for o in self.operations if o.id == MODULE}
+        self.contents = {o.what[2] for o in self.operations if o.id in TOLD_WHEN_LOOKED_AT}
         self.generator = generator
         self.directory = ledger_bytes(self.begin['directory']) + b'/'
         self.lives = self.find_lives()
@@ -159,6 +172,8 @@ def what_was_seen(event, data):
     image, user = log_bytes(data['Image']), data['User']
     if event in FILES:
         return (image, user, log_bytes(data[FILES[event]]))
+    if event in WITH_CONTENT:
+        return (image, user, log_bytes(data['TargetFilename']), data['Hashes'], data.get('Archived', 'true'))
     if event == TAMPERING:
         return (image, user, data['Type'])
     if event == TERMINATE:
@@ -194,6 +209,9 @@ def is_of(ledger, event):
     """Whether a record is of a process of the generator, or speaks of its directory or module, whoever did it."""
     if event.id == MODULE:
         return event.what in ledger.modules
+    if event.id in TOLD_WHEN_LOOKED_AT:
+        return event.what[2] in ledger.contents or \
+            (event.what[2].startswith(ledger.directory) and CONTENTS in event.what[2])
     return ledger.life(event.pid, event.time) is not None or \
         any(isinstance(value, bytes) and value.startswith(ledger.directory) for value in event.what)
 
@@ -353,7 +371,8 @@ def compare_operations(tap, ledger, log):
 def compare_times(tap, pairs):
     differences = []
     for operation, event in pairs:
-        if not operation.since - CLOCKS_DIFFER_NS <= event.time <= operation.until + CLOCKS_DIFFER_NS:
+        until = float('inf') if event.id in TOLD_WHEN_LOOKED_AT else operation.until
+        if not operation.since - CLOCKS_DIFFER_NS <= event.time <= until + CLOCKS_DIFFER_NS:
             differences.append(f'record {event.record}, {operation.how}: {event.time}, but it was done '
                                f'from {operation.since} to {operation.until}')
     tap.result('each record has the time of its operation', differences)
@@ -365,7 +384,8 @@ def compare_identities(tap, ledger, log):
     for event in log.events:
         if event.guid is None:
             continue
-        life = event.pid, ledger.life(event.pid, event.time)
+        at = ledger.latest_life if event.id in TOLD_WHEN_LOOKED_AT else ledger.life
+        life = event.pid, at(event.pid, event.time)
         known = current.get(life)
         if event.id == CREATE or known is None:
             if event.guid in owner:

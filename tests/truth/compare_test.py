@@ -50,6 +50,8 @@ LEDGER = [
     operation(13, 'a setting', MAIN, 118, 119, type='SetValue', object='/etc/x', content='two'),
     operation(14, 'a setting', MAIN, 120, 121, type='RenameKey', object='/etc/x', value='/etc/y'),
     operation(100, 'a program', MAIN, 116, 117, command='BPF_PROG_LOAD', type='SOCKET_FILTER', name='x', id=5),
+    operation(23, 'unlink', MAIN, 122, 123, path=ROOT + '/contents/kept', content='kept'),
+    operation(29, 'a script', CHILD, 203, 203, path='/contents/x', content='#!x'),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -109,9 +111,12 @@ LOG = [
     record(18, 12, 118, MAIN, EventType='CreateKey', TargetObject='/etc/x'),
     record(19, 13, 118, MAIN, EventType='SetValue', TargetObject='/etc/x', Details=digest('two')),
     record(20, 14, 120, MAIN, EventType='RenameKey', TargetObject='/etc/x', NewName='/etc/y'),
+    record(21, 23, 122, MAIN, TargetFilename=ROOT + '/contents/kept', Hashes=digest('kept'), Archived='true'),
+    record(22, 29, 205, CHILD, Image=GENERATOR, TargetFilename='/contents/x', Hashes=digest('#!x')),
 ]
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 25: 1, 26: 2, 100: 1}.items()}
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 1,
+          100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
 
@@ -146,7 +151,7 @@ def shuffle(ledger, log, tally, status):
     log.reverse()
 
 
-def add_short_lived(ledger, log, tally, status, number=21):
+def add_short_lived(ledger, log, tally, status, number=23):
     log.append(record(number, 13, 118, MAIN, EventType='SetValue', TargetObject='/etc/x', Details=digest('zero')))
     tally[13][0] += 1
     tally[13][2] += 1
@@ -154,7 +159,12 @@ def add_short_lived(ledger, log, tally, status, number=21):
 
 def add_short_lived_twice(ledger, log, tally, status):
     add_short_lived(ledger, log, tally, status)
-    add_short_lived(ledger, log, tally, status, 22)
+    add_short_lived(ledger, log, tally, status, 24)
+
+
+def another_executable(ledger, log, tally, status):
+    log.append(record(23, 29, 390, MAIN, TargetFilename=ROOT + '/leaf', Hashes='-'))
+    tally[29] = [2, 0, 2, 0]
 
 
 def tell_pair(log, port):
@@ -216,6 +226,11 @@ CASES = [
     ('a value that nobody set', add(record(21, 13, 119, MAIN, EventType='SetValue', TargetObject='/etc/x',
                                            Details=digest('three'))), 'without an operation'),
     ('another program', set_data(16, BpfProgramId=6), '1 times eBPFEvent: each'),
+    ('a kept file that was not archived', set_data(20, Archived='false'), '1 times FileDelete: each'),
+    ('another digest of an executable', set_data(21, Hashes=digest('#!y')), '1 times FileExecutableDetected: each'),
+    ('an executable that nobody wrote', add(record(23, 29, 390, CHILD, TargetFilename=ROOT + '/contents/y', Hashes='-')),
+     'without an operation'),
+    ('an executable elsewhere passes', another_executable, None),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),

@@ -617,7 +617,7 @@ static bool act_rename_to_itself(struct actor *a, const char *name)
 
 /* --- Names taken. --- */
 
-static int unlink_somehow(struct actor *a, const struct place *p, const char **how)
+int unlink_somehow(struct actor *a, const struct place *p, const char **how)
 {
 	struct io_uring_sqe e = { .opcode = IORING_OP_UNLINKAT, .fd = p->directory,
 				  .addr = (uintptr_t)p->name };

@@ -34,6 +34,7 @@ static struct {
 	char directory[PATH_MAX]; /* resolved */
 	const char *ledger;
 	const char *settings; /* a folder whose files are settings; NULL: none */
+	bool overwriting_refused;
 } options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
 
 static int proc = -1;
@@ -87,6 +88,11 @@ uint64_t now(void)
 int proc_directory(void)
 {
 	return proc;
+}
+
+bool overwriting_is_refused(void)
+{
+	return options.overwriting_refused;
 }
 
 /* The link shows the id in the namespace of the procfs, not in that of who reads it. */
@@ -235,8 +241,10 @@ static void *run_thread(void *argument)
 	for (unsigned i = 0; i < t->operations; i++) {
 		uint64_t family = choose(a, 100);
 
-		if (family < 78)
+		if (family < 77)
 			act(a, file_operations, file_operation_count);
+		else if (family < 78)
+			act(a, content_operations, content_operation_count);
 		else if (family < 80)
 			act(a, system_operations, system_operation_count);
 		else if (family < 90)
@@ -286,13 +294,18 @@ static void loopback_up(void)
 	MUST(close(fd));
 }
 
+static void make_area(const struct worker *w, struct area *area, const char *name)
+{
+	path_join(area->access, w->home.access, name);
+	path_join(area->report, w->home.report, name);
+	MUST(mkdir(area->access, 0700));
+}
+
 static struct area *add_area(struct worker *w, const char *name)
 {
 	struct area *area = &w->areas[w->area_count++];
 
-	path_join(area->access, w->home.access, name);
-	path_join(area->report, w->home.report, name);
-	MUST(mkdir(area->access, 0700));
+	make_area(w, area, name);
 	return area;
 }
 
@@ -389,6 +402,7 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 static void work(struct actor *a, struct worker *w, unsigned kind)
 {
 	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	make_area(w, &w->contents, "contents");
 	add_area(w, "plain");
 	if (kind & DEEP)
 		add_deep_area(w);
@@ -527,7 +541,7 @@ static void read_options(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },     { "operations", required_argument, NULL, 'o' },
 		{ "processes", required_argument, NULL, 'p' }, { "threads", required_argument, NULL, 't' },
 		{ "dir", required_argument, NULL, 'd' },       { "ledger", required_argument, NULL, 'l' },
-		{ "settings", required_argument, NULL, 'S' },
+		{ "settings", required_argument, NULL, 'S' }, { "overwriting-refused", no_argument, NULL, 'R' },
 		{ 0 },
 	};
 	const char *directory = NULL;
@@ -548,12 +562,15 @@ static void read_options(int argc, char **argv)
 			options.ledger = optarg;
 		else if (c == 'S')
 			options.settings = optarg;
+		else if (c == 'R')
+			options.overwriting_refused = true;
 		else
 			exit(2);
 	}
 	if (!directory || !options.ledger || optind != argc) {
 		fprintf(stderr, "usage: generate --dir EMPTY-DIRECTORY --ledger NEW-FILE [--seed N] "
-				"[--operations N] [--processes N] [--threads N] [--settings WATCHED-FOLDER]\n");
+				"[--operations N] [--processes N] [--threads N] [--settings WATCHED-FOLDER] "
+				"[--overwriting-refused]\n");
 		exit(2);
 	}
 	if (!realpath(directory, options.directory))

@@ -35,7 +35,8 @@ def record(kernel, operations, seed):
     of_kernel = vm.kernel(kernel)
     guest = vm.Guest('insmod ' + BESIDE + 'loop.ko\n' + ''.join(SCRIPT.format(beside=BESIDE, name=name, place=place, operations=operations, seed=seed)
                              for name, place in PLACES.items()))
-    guest.copy(os.path.join(HERE, 'record.sh'), '/record.sh')
+    for file in ('record.sh', 'rules.xml'):
+        guest.copy(os.path.join(HERE, file), '/' + file)
     guest.copy_program(KONSEKI, '/usr/bin/konseki')
     for program in ('generate', 'leaf'):
         guest.copy(os.path.join(BUILD, 'tests', 'truth', program), BESIDE + program)

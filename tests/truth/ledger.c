@@ -148,6 +148,17 @@ void ledger_file(const struct actor *a, int event, const char *how, const char *
 	write_line(&l);
 }
 
+void ledger_content(const struct actor *a, int event, const char *how, const char *path, const char *content,
+		    uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, event, how, a->worker, a->pid, since, now());
+	put_text(&l, "path", path);
+	put_text(&l, "content", content);
+	write_line(&l);
+}
+
 void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *executed, const char *cwd,
 		 size_t argc, const char *const *argv, const char *how, uint64_t since)
 {

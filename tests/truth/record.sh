@@ -42,7 +42,7 @@ if [ "${7:-}" = --settings ]; then
 	settings=/etc/systemd/system/konseki-truth-$$.service.d # of a service that there is not
 	mkdir -p "$settings"
 fi
-"$konseki" run --quiet --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
+"$konseki" run --quiet -c "$(dirname "$0")/rules.xml" --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
 monitor=$!
 # Settings are told when all that are there were read once.
 wait_for_settings() {
@@ -57,5 +57,9 @@ if ! wait_for 4 '"Started"' || ! wait_for_settings; then
 fi
 "$konseki" status --json >"$notes/status"
 mkdir "$place/files"
+refuses=
+if grep -q '"kernel":"full"' "$notes/status"; then
+	refuses=--overwriting-refused
+fi
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
-	--operations "$operations" --seed "$seed" ${settings:+--settings "$settings"}
+	--operations "$operations" --seed "$seed" $refuses ${settings:+--settings "$settings"}

@@ -14,7 +14,7 @@ place= notes=
 status=0
 
 clean_up() {
-	[ -z "$place" ] || rm -rf "$place"
+	[ -z "$place" ] || rm -rf "$place" "$(findmnt -n -o TARGET -T "$place" | head -n 1)/konseki-truth" # as in rules.xml
 	[ -z "$notes" ] || rm -rf "$notes"
 	place= notes=
 }

@@ -33,6 +33,7 @@ struct worker {
 	struct area home;
 	struct area areas[AREAS_MAX];
 	unsigned area_count;
+	struct area contents; /* beside them, see contents.c */
 	struct server *server; /* shared with the server process */
 };
 
@@ -75,8 +76,10 @@ struct operation {
 	unsigned weight;
 	bool (*act)(struct actor *a, const char *name);
 };
-extern const struct operation file_operations[], process_operations[], network_operations[], system_operations[];
-extern const size_t file_operation_count, process_operation_count, network_operation_count, system_operation_count;
+extern const struct operation file_operations[], content_operations[], process_operations[], network_operations[],
+	system_operations[];
+extern const size_t file_operation_count, content_operation_count, process_operation_count, network_operation_count,
+	system_operation_count;
 
 /* generate.c */
 long must(long value, const char *what, const char *file, int line);
@@ -87,6 +90,7 @@ void path_join(char out[PATH_MAX], const char *base, const char *name);
 uint64_t choose(struct actor *a, uint64_t below);
 uint64_t now(void); /* CLOCK_REALTIME, ns */
 int proc_directory(void); /* /proc of the initial pid namespace, reachable from everywhere */
+bool overwriting_is_refused(void); /* of files that the rules protect */
 pid_t own_pid(void);
 pid_t initial_pid(const struct worker *w, pid_t pid); /* of a child that is not waited for yet */
 int wait_status(pid_t pid);
@@ -103,6 +107,9 @@ void ledger_begin(const struct actor *a, const char *image, const char *director
 void ledger_end(const struct actor *a);
 void ledger_bind_mount(const char *path, const char *also);
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
+/* The same, and what was in the file. */
+void ledger_content(const struct actor *a, int event, const char *how, const char *path, const char *content,
+		    uint64_t since);
 void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *image, const char *cwd,
 		 size_t argc, const char *const *argv, const char *how, uint64_t since);
 void ledger_exit(const struct worker *w, pid_t pid, const char *image, const char *how, uint64_t since);
@@ -147,8 +154,12 @@ const char *own_image(void);
 #define EVENT_FILE_STREAM       15
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
+#define EVENT_KEPT              23
 #define EVENT_TAMPERING         25
 #define EVENT_FILE_DELETE       26
+#define EVENT_BLOCKED           27
+#define EVENT_SHREDDING         28
+#define EVENT_EXECUTABLE        29
 #define EVENT_BPF              100
 
 /* files.c */
@@ -158,6 +169,8 @@ void make_file_with(const struct actor *a, const struct area *where, const char 
 		    const void *content, size_t n, mode_t mode);
 
 bool place_unused(struct actor *a, struct place *ret); /* where nothing is; false: no name is free */
+
+int unlink_somehow(struct actor *a, const struct place *p, const char **how);
 
 /* system.c */
 void system_init(const struct actor *a, const struct area *where); /* once, before there are workers */
