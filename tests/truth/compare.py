@@ -25,7 +25,7 @@ import sys
 import time
 
 CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 23, 25, 27, 28, 29, 100
+LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 22, 23, 25, 27, 28, 29, 100
 WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
 TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
 CONTENTS = b'/contents/'
@@ -37,9 +37,9 @@ NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect'
          MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
          11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
          NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
-         18: 'PipeEvent (connected)', KEPT: 'FileDelete', TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected',
-         BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding', EXECUTABLE: 'FileExecutableDetected',
-         BPF: 'eBPFEvent'}
+         18: 'PipeEvent (connected)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete', TAMPERING: 'ProcessTampering',
+         26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
+         EXECUTABLE: 'FileExecutableDetected', BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -89,6 +89,8 @@ def what_was_done(line, generator):
         return (generator, user, line['type'], ledger_bytes(line['object']), value_of(line))
     if line['event'] == BPF:
         return (generator, user, line['command'], line['type'], line['name'], line['id'])
+    if line['event'] == LOOKUP:
+        return (generator, user, ledger_bytes(line['name']), line['status'], ledger_bytes(line['results']))
     if line['event'] == TAMPERING:
         return (ledger_bytes(line['image']), user, line['type'])
     if line['event'] == TERMINATE:
@@ -174,6 +176,8 @@ def what_was_seen(event, data):
         return (image, user, log_bytes(data[FILES[event]]))
     if event in WITH_CONTENT:
         return (image, user, log_bytes(data['TargetFilename']), data['Hashes'], data.get('Archived', 'true'))
+    if event == LOOKUP:
+        return (image, user, log_bytes(data['QueryName']), data['QueryStatus'], log_bytes(data['QueryResults']))
     if event == TAMPERING:
         return (image, user, data['Type'])
     if event == TERMINATE:

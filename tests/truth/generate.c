@@ -68,13 +68,18 @@ void path_join(char out[PATH_MAX], const char *base, const char *name)
 }
 
 /* splitmix64: the same operations for the same seed, whatever the C library. */
-uint64_t choose(struct actor *a, uint64_t below)
+uint64_t draw(uint64_t *random, uint64_t below)
 {
-	uint64_t z = a->random += 0x9e3779b97f4a7c15;
+	uint64_t z = *random += 0x9e3779b97f4a7c15;
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
 	return (z ^ (z >> 31)) % below;
+}
+
+uint64_t choose(struct actor *a, uint64_t below)
+{
+	return draw(&a->random, below);
 }
 
 uint64_t now(void)
@@ -380,6 +385,7 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 	MUST(unshare(flags));
 	if (kind & OWN_NETWORK)
 		loopback_up();
+	server_new(w);
 	if (kind & OWN_MOUNTS)
 		MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	if (w->unprivileged)
@@ -408,7 +414,6 @@ static void work(struct actor *a, struct worker *w, unsigned kind)
 		add_deep_area(w);
 	if (kind & MORE_MOUNTS)
 		add_mounts(a, w);
-	server_new(w);
 	server_start(a);
 	run_threads(a);
 	server_stop(a);

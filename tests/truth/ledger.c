@@ -202,6 +202,18 @@ void ledger_connection(const struct actor *a, const struct ends *e, bool initiat
 	write_line(&l);
 }
 
+void ledger_lookup(const struct actor *a, const char *name, const char *status, const char *results, const char *how,
+		   uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_LOOKUP, how, a->worker, a->pid, since, now());
+	put_text(&l, "name", name);
+	put_text(&l, "status", status);
+	put_text(&l, "results", results);
+	write_line(&l);
+}
+
 void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since)
 {
 	struct line l;

@@ -87,7 +87,8 @@ long must(long value, const char *what, const char *file, int line);
 void never(const char *what, const char *file, int line) __attribute__((noreturn));
 #define NEVER(what) never(what, __FILE__, __LINE__)
 void path_join(char out[PATH_MAX], const char *base, const char *name);
-uint64_t choose(struct actor *a, uint64_t below);
+uint64_t draw(uint64_t *random, uint64_t below);
+uint64_t choose(struct actor *a, uint64_t below); /* the same, of the actor's own */
 uint64_t now(void); /* CLOCK_REALTIME, ns */
 int proc_directory(void); /* /proc of the initial pid namespace, reachable from everywhere */
 bool overwriting_is_refused(void); /* of files that the rules protect */
@@ -120,6 +121,8 @@ struct ends { /* of a connection, the initiating one first; addresses as text */
 };
 void ledger_connection(const struct actor *a, const struct ends *e, bool initiated, const char *how,
 		       uint64_t since);
+void ledger_lookup(const struct actor *a, const char *name, const char *status, const char *results, const char *how,
+		   uint64_t since);
 void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since);
 void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since);
 void ledger_tampering(const struct worker *w, pid_t pid, const char *image, const char *type, const char *how,
@@ -154,6 +157,7 @@ const char *own_image(void);
 #define EVENT_FILE_STREAM       15
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
+#define EVENT_LOOKUP            22
 #define EVENT_KEPT              23
 #define EVENT_TAMPERING         25
 #define EVENT_FILE_DELETE       26
@@ -179,7 +183,7 @@ void system_init(const struct actor *a, const struct area *where); /* once, befo
 void settings_run(const struct actor *a, const char *folder);
 
 /* network.c */
-void server_new(struct worker *w);        /* before the worker's threads; sockets of its network */
+void server_new(struct worker *w);        /* sockets of its network: not after it gave up privileges */
 void server_start(struct actor *a);       /* forks it */
 void server_stop(struct actor *a);
 
