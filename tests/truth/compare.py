@@ -25,20 +25,20 @@ import sys
 import time
 
 CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 22, 23, 25, 27, 28, 29, 100
+RULES, LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 16, 22, 23, 25, 27, 28, 29, 100
 WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
 TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
 CONTENTS = b'/contents/'
-WHO = {MODULE: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
+WHO = {MODULE: (None, None), RULES: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
        ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
 FILES = {2: 'TargetFilename', 7: 'ImageLoaded', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename',
          17: 'PipeName', 18: 'PipeName', 26: 'TargetFilename'}  # where they name their object
 NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
          MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
          11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
-         NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', 17: 'PipeEvent (created)',
-         18: 'PipeEvent (connected)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete', TAMPERING: 'ProcessTampering',
-         26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
+         NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', RULES: 'ServiceConfigurationChange',
+         17: 'PipeEvent (created)', 18: 'PipeEvent (connected)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete',
+         TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
          EXECUTABLE: 'FileExecutableDetected', BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
@@ -75,6 +75,8 @@ def value_of(line):
 def what_was_done(line, generator):
     """The object of an operation, in the form that what_was_seen() gives a record."""
     user = line['user']
+    if line['event'] == RULES:
+        return (ledger_bytes(line['path']), digest_of(line))
     if line['event'] in FILES:
         return (generator, user, ledger_bytes(line['path']))
     if line['event'] in WITH_CONTENT:
@@ -110,6 +112,7 @@ class Ledger:
     def __init__(self, path):
         self.operations = []
         self.binds = []  # (what is above an object, what else may be above it)
+        self.own_mounts = []  # folders in mount namespaces that end
         self.whole = False
         with open(path, encoding='ascii') as lines:
             self.begin = json.loads(next(lines))
@@ -119,10 +122,13 @@ class Ledger:
                 if 'end' in line:
                     self.whole = True
                     continue
+                if 'own_mounts' in line:
+                    self.own_mounts.append(ledger_bytes(line['own_mounts']) + b'/')
+                    continue
                 if 'bind' in line:
                     self.binds.append((ledger_bytes(line['bind']) + b'/', ledger_bytes(line['also']) + b'/'))
                     continue
-                pid = None if line['event'] == MODULE else line['pid']
+                pid = None if line['event'] in (MODULE, RULES) else line['pid']
                 self.operations.append(Operation(line['event'], pid, what_was_done(line, generator),
                                                  line['since'], line['until'] or time.time_ns(), line['how'],
                                                  line.get('may_be_missing')))
@@ -171,6 +177,8 @@ def what_was_seen(event, data):
         return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'])
     if event == MODULE:
         return (log_bytes(data['ImageLoaded']),)
+    if event == RULES:
+        return (log_bytes(data['Configuration']), data['ConfigurationFileHash'])
     image, user = log_bytes(data['Image']), data['User']
     if event in FILES:
         return (image, user, log_bytes(data[FILES[event]]))
@@ -228,6 +236,17 @@ def by_the_mount_used(what, binds):
     return what
 
 
+def below_the_root(path, folders):
+    """The path of a file that was looked at after its mount namespace had ended: then only its end is known."""
+    for folder in folders:
+        at = folder.find(b'/', 1)
+        while 0 < at < len(folder) - 1:
+            if path.startswith(folder[at:]):
+                return folder[:at] + path
+            at = folder.find(b'/', at + 1)
+    return path
+
+
 class Log:
     """What was recorded: how much of each type, and in full what is the generator's."""
 
@@ -248,6 +267,8 @@ class Log:
             what = what_was_seen(system['EventID'], data)
             if not mounts_known or (system['EventID'] == ATTRIBUTE and len(what[2].rpartition(b'/')[2]) > ENDS_COMPARED):
                 what = by_the_mount_used(what, ledger.binds)
+            if system['EventID'] in TOLD_WHEN_LOOKED_AT:
+                what = (*what[:2], below_the_root(what[2], ledger.own_mounts), *what[3:])
             pid, guid = WHO.get(system['EventID'], ('ProcessId', 'ProcessGuid'))
             event = Event(system['EventID'], data.get(pid), what, clock.read(system['TimeCreated']), data.get(guid),
                           data.get('ParentProcessGuid'), system['EventRecordID'])

@@ -53,6 +53,9 @@ LEDGER = [
     operation(23, 'unlink', MAIN, 122, 123, path=ROOT + '/contents/kept', content='kept'),
     operation(29, 'a script', CHILD, 203, 203, path='/contents/x', content='#!x'),
     operation(22, 'a look-up', MAIN, 124, 125, name='x.\xff\\.', status='0', results='type:  16 \xff;'),
+    operation(16, 'other rules', MAIN, 124, 125, path=ROOT + '/rules.xml', content='rules'),
+    {'own_mounts': ROOT + '/w2'},
+    operation(29, 'a script', MAIN, 126, 126, path=ROOT + '/w2/contents/x', content='#!z'),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -115,9 +118,12 @@ LOG = [
     record(21, 23, 122, MAIN, TargetFilename=ROOT + '/contents/kept', Hashes=digest('kept'), Archived='true'),
     record(22, 29, 205, CHILD, Image=GENERATOR, TargetFilename='/contents/x', Hashes=digest('#!x')),
     record(23, 22, 124, MAIN, QueryName='x.\\xFF\\.', QueryStatus='0', QueryResults='type:  16 \\xFF;'),
+    {**record(24, 16, 124, MAIN), 'EventData': {'Configuration': ROOT + '/rules.xml', 'ConfigurationFileHash': digest('rules')}},
+    record(25, 29, 127, MAIN, TargetFilename='/w2/contents/x', Hashes=digest('#!z')),
 ]
+NEXT = len(LOG) + 1  # its record number
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 17: 1, 18: 0, 22: 1, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 1,
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 16: 1, 17: 1, 18: 0, 22: 1, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 2,
           100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
@@ -153,7 +159,7 @@ def shuffle(ledger, log, tally, status):
     log.reverse()
 
 
-def add_short_lived(ledger, log, tally, status, number=24):
+def add_short_lived(ledger, log, tally, status, number=NEXT):
     log.append(record(number, 13, 118, MAIN, EventType='SetValue', TargetObject='/etc/x', Details=digest('zero')))
     tally[13][0] += 1
     tally[13][2] += 1
@@ -161,12 +167,12 @@ def add_short_lived(ledger, log, tally, status, number=24):
 
 def add_short_lived_twice(ledger, log, tally, status):
     add_short_lived(ledger, log, tally, status)
-    add_short_lived(ledger, log, tally, status, 25)
+    add_short_lived(ledger, log, tally, status, NEXT + 1)
 
 
 def another_executable(ledger, log, tally, status):
-    log.append(record(24, 29, 390, MAIN, TargetFilename=ROOT + '/leaf', Hashes='-'))
-    tally[29] = [2, 0, 2, 0]
+    log.append(record(NEXT, 29, 390, MAIN, TargetFilename=ROOT + '/leaf', Hashes='-'))
+    tally[29] = [3, 0, 3, 0]
 
 
 def tell_pair(log, port):
@@ -225,20 +231,21 @@ CASES = [
     ('a key that is gone instead', set_data(17, EventType='DeleteKey'), '1 times RegistryEvent (made or gone): each'),
     ('another content', set_data(18, Details=digest('one')), '3 times RegistryEvent (value set): each'),
     ('another name', set_data(19, NewName='/etc/z'), '1 times RegistryEvent (renamed): each'),
-    ('a value that nobody set', add(record(24, 13, 119, MAIN, EventType='SetValue', TargetObject='/etc/x',
+    ('a value that nobody set', add(record(NEXT, 13, 119, MAIN, EventType='SetValue', TargetObject='/etc/x',
                                            Details=digest('three'))), 'without an operation'),
     ('a missing look-up', drop(22), '1 times DnsQuery: each'),
     ('another name that was looked up', set_data(22, QueryName='x.\\xFF.'), '1 times DnsQuery: each'),
     ('another status of a look-up', set_data(22, QueryStatus='9003'), '1 times DnsQuery: each'),
     ('another answer to a look-up', set_data(22, QueryResults='type:  16 \\xFE;'), '1 times DnsQuery: each'),
-    ('a look-up of the server, too', add(record(24, 22, 202, CHILD, QueryName='x.\\xFF\\.', QueryStatus='0',
+    ('a look-up of the server, too', add(record(NEXT, 22, 202, CHILD, QueryName='x.\\xFF\\.', QueryStatus='0',
                                                     QueryResults='type:  16 \\xFF;')), 'without an operation'),
     ('another program', set_data(16, BpfProgramId=6), '1 times eBPFEvent: each'),
     ('a kept file that was not archived', set_data(20, Archived='false'), '1 times FileDelete: each'),
-    ('another digest of an executable', set_data(21, Hashes=digest('#!y')), '1 times FileExecutableDetected: each'),
-    ('an executable that nobody wrote', add(record(24, 29, 390, CHILD, TargetFilename=ROOT + '/contents/y', Hashes='-')),
+    ('another digest of an executable', set_data(21, Hashes=digest('#!y')), '2 times FileExecutableDetected: each'),
+    ('an executable that nobody wrote', add(record(NEXT, 29, 390, CHILD, TargetFilename=ROOT + '/contents/y', Hashes='-')),
      'without an operation'),
     ('an executable elsewhere passes', another_executable, None),
+    ('other rules than those given', set_data(23, ConfigurationFileHash=digest('ruled')), '1 times ServiceConfigurationChange: each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),

@@ -34,6 +34,7 @@ static struct {
 	char directory[PATH_MAX]; /* resolved */
 	const char *ledger;
 	const char *settings; /* a folder whose files are settings; NULL: none */
+	const char *konseki, *rules; /* the program, and those it is recording by; NULL: they do not change */
 	bool overwriting_refused;
 } options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
 
@@ -388,6 +389,8 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 	server_new(w);
 	if (kind & OWN_MOUNTS)
 		MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (kind & OWN_MOUNTS && !(kind & PIVOTED_ROOT))
+		ledger_own_mounts(w->home.report);
 	if (w->unprivileged)
 		MUST(chown(w->home.access, NOBODY, NOBODY));
 	if (kind & PIVOTED_ROOT)
@@ -443,7 +446,7 @@ static void run_worker(struct actor *a, struct worker *w)
 
 /* --- The main process. --- */
 
-static void read_file(const char *path, char **content, size_t *n)
+void read_file(const char *path, char **content, size_t *n)
 {
 	int fd = (int)MUST(open(path, O_RDONLY | O_CLOEXEC));
 	struct stat s;
@@ -493,6 +496,17 @@ static pid_t start_settings(struct actor *a)
 	return pid;
 }
 
+static pid_t start_rules(struct actor *a)
+{
+	pid_t pid = fork_actor(a);
+
+	if (pid == 0) {
+		rules_run(a, options.konseki, options.rules, options.directory);
+		_exit(0);
+	}
+	return pid;
+}
+
 static void run(struct actor *a)
 {
 	static struct worker workers[PROCESSES_MAX];
@@ -500,13 +514,15 @@ static void run(struct actor *a)
 	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
-	pid_t settings = 0;
+	pid_t settings = 0, rules = 0;
 
 	strcpy(directory.access, options.directory);
 	strcpy(directory.report, options.directory);
 	system_init(a, &directory);
 	if (options.settings)
 		settings = start_settings(a);
+	if (options.konseki && options.rules)
+		rules = start_rules(a);
 	for (unsigned i = 0; i < options.processes; i++) {
 		prepare_worker(a, &workers[i], i);
 		pids[i] = fork_actor(a);
@@ -523,6 +539,10 @@ static void run(struct actor *a)
 	if (settings) {
 		failed |= wait_status(settings) != 0;
 		ledger_exit(a->worker, settings, own_image(), "the one with the settings", since);
+	}
+	if (rules) {
+		failed |= wait_status(rules) != 0;
+		ledger_exit(a->worker, rules, own_image(), "the one with the rules", since);
 	}
 	if (failed)
 		NEVER("a worker failed; see above");
@@ -546,7 +566,8 @@ static void read_options(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },     { "operations", required_argument, NULL, 'o' },
 		{ "processes", required_argument, NULL, 'p' }, { "threads", required_argument, NULL, 't' },
 		{ "dir", required_argument, NULL, 'd' },       { "ledger", required_argument, NULL, 'l' },
-		{ "settings", required_argument, NULL, 'S' }, { "overwriting-refused", no_argument, NULL, 'R' },
+		{ "settings", required_argument, NULL, 'S' }, { "konseki", required_argument, NULL, 'k' },
+		{ "rules", required_argument, NULL, 'r' },     { "overwriting-refused", no_argument, NULL, 'R' },
 		{ 0 },
 	};
 	const char *directory = NULL;
@@ -567,6 +588,10 @@ static void read_options(int argc, char **argv)
 			options.ledger = optarg;
 		else if (c == 'S')
 			options.settings = optarg;
+		else if (c == 'k')
+			options.konseki = optarg;
+		else if (c == 'r')
+			options.rules = optarg;
 		else if (c == 'R')
 			options.overwriting_refused = true;
 		else
@@ -575,6 +600,7 @@ static void read_options(int argc, char **argv)
 	if (!directory || !options.ledger || optind != argc) {
 		fprintf(stderr, "usage: generate --dir EMPTY-DIRECTORY --ledger NEW-FILE [--seed N] "
 				"[--operations N] [--processes N] [--threads N] [--settings WATCHED-FOLDER] "
+				"[--konseki PROGRAM --rules FILE] "
 				"[--overwriting-refused]\n");
 		exit(2);
 	}

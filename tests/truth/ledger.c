@@ -125,6 +125,16 @@ void ledger_bind_mount(const char *path, const char *also)
 	write_line(&l);
 }
 
+/* A mount namespace of its own: when it has ended, the kernel shows what is there by the part below the mount only. */
+void ledger_own_mounts(const char *home)
+{
+	struct line l;
+
+	start_line(&l);
+	put_text(&l, "own_mounts", home);
+	write_line(&l);
+}
+
 /* The main process ends after its last line: until is open. */
 void ledger_end(const struct actor *a)
 {

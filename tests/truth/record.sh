@@ -11,6 +11,7 @@ konseki=$1 generate=$2 place=$3 notes=$4 operations=$5 seed=$6
 log_mb=$((operations > 200000 ? 4000 : 1000)) # nothing may be overwritten
 monitor=
 settings=
+rules=$(dirname "$0")/rules.xml
 
 # The tally is printed at the end of a clean stop; the trap is for every other end.
 stop_monitor() {
@@ -42,7 +43,7 @@ if [ "${7:-}" = --settings ]; then
 	settings=/etc/systemd/system/konseki-truth-$$.service.d # of a service that there is not
 	mkdir -p "$settings"
 fi
-"$konseki" run --quiet -c "$(dirname "$0")/rules.xml" --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
+"$konseki" run --quiet -c "$rules" --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
 monitor=$!
 # Settings are told when all that are there were read once.
 wait_for_settings() {
@@ -62,4 +63,5 @@ if grep -q '"kernel":"full"' "$notes/status"; then
 	refuses=--overwriting-refused
 fi
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
-	--operations "$operations" --seed "$seed" $refuses ${settings:+--settings "$settings"}
+	--operations "$operations" --seed "$seed" --konseki "$konseki" --rules "$rules" $refuses \
+	${settings:+--settings "$settings"}

@@ -91,6 +91,7 @@ uint64_t draw(uint64_t *random, uint64_t below);
 uint64_t choose(struct actor *a, uint64_t below); /* the same, of the actor's own */
 uint64_t now(void); /* CLOCK_REALTIME, ns */
 int proc_directory(void); /* /proc of the initial pid namespace, reachable from everywhere */
+void read_file(const char *path, char **content, size_t *n); /* *content is the caller's */
 bool overwriting_is_refused(void); /* of files that the rules protect */
 pid_t own_pid(void);
 pid_t initial_pid(const struct worker *w, pid_t pid); /* of a child that is not waited for yet */
@@ -107,6 +108,7 @@ void ledger_open(const char *path);
 void ledger_begin(const struct actor *a, const char *image, const char *directory);
 void ledger_end(const struct actor *a);
 void ledger_bind_mount(const char *path, const char *also);
+void ledger_own_mounts(const char *home);
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
 /* The same, and what was in the file. */
 void ledger_content(const struct actor *a, int event, const char *how, const char *path, const char *content,
@@ -155,6 +157,7 @@ const char *own_image(void);
 #define EVENT_SETTING_VALUE     13
 #define EVENT_SETTING_NAME      14
 #define EVENT_FILE_STREAM       15
+#define EVENT_RULES             16
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
 #define EVENT_LOOKUP            22
@@ -181,6 +184,9 @@ void system_init(const struct actor *a, const struct area *where); /* once, befo
 
 /* settings.c: takes ten seconds. There must be a lens for units of systemd, as which files *.conf are read there. */
 void settings_run(const struct actor *a, const char *folder);
+
+/* rules.c */
+void rules_run(const struct actor *a, const char *konseki, const char *rules, const char *folder);
 
 /* network.c */
 void server_new(struct worker *w);        /* sockets of its network: not after it gave up privileges */
