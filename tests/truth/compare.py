@@ -25,11 +25,13 @@ import sys
 import time
 
 CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-RULES, LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 16, 22, 23, 25, 27, 28, 29, 100
+RULES, TRIGGER, ACTION, BINDING, LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 16, 19, 20, 21, 22, 23, 25, 27, 28, 29, 100
 WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
 TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
 CONTENTS = b'/contents/'
-WHO = {MODULE: (None, None), RULES: (None, None), REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
+TRIGGERS = {TRIGGER: ('Name', 'Query'), ACTION: ('Name', 'Destination'), BINDING: ('Consumer', 'Filter')}
+WHO = {MODULE: (None, None), RULES: (None, None), **{event: (None, None) for event in TRIGGERS},
+       REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
        ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
 FILES = {2: 'TargetFilename', 7: 'ImageLoaded', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename',
          17: 'PipeName', 18: 'PipeName', 26: 'TargetFilename'}  # where they name their object
@@ -37,7 +39,8 @@ NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect'
          MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
          11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
          NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', RULES: 'ServiceConfigurationChange',
-         17: 'PipeEvent (created)', 18: 'PipeEvent (connected)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete',
+         17: 'PipeEvent (created)', 18: 'PipeEvent (connected)', TRIGGER: 'WmiEvent (filter)',
+         ACTION: 'WmiEvent (consumer)', BINDING: 'WmiEvent (binding)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete',
          TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
          EXECUTABLE: 'FileExecutableDetected', BPF: 'eBPFEvent'}
 
@@ -77,6 +80,8 @@ def what_was_done(line, generator):
     user = line['user']
     if line['event'] == RULES:
         return (ledger_bytes(line['path']), digest_of(line))
+    if line['event'] in TRIGGERS:
+        return (user, line['how'], line['name'], line['about'])
     if line['event'] in FILES:
         return (generator, user, ledger_bytes(line['path']))
     if line['event'] in WITH_CONTENT:
@@ -128,11 +133,12 @@ class Ledger:
                 if 'bind' in line:
                     self.binds.append((ledger_bytes(line['bind']) + b'/', ledger_bytes(line['also']) + b'/'))
                     continue
-                pid = None if line['event'] in (MODULE, RULES) else line['pid']
+                pid = None if line['event'] in (MODULE, RULES, *TRIGGERS) else line['pid']
                 self.operations.append(Operation(line['event'], pid, what_was_done(line, generator),
                                                  line['since'], line['until'] or time.time_ns(), line['how'],
                                                  line.get('may_be_missing')))
         self.modules = {o.what for o in self.operations if o.id == MODULE}
+        self.triggers = {o.what[2] for o in self.operations if o.id in TRIGGERS}
         self.contents = {o.what[2] for o in self.operations if o.id in TOLD_WHEN_LOOKED_AT}
         self.generator = generator
         self.directory = ledger_bytes(self.begin['directory']) + b'/'
@@ -179,6 +185,9 @@ def what_was_seen(event, data):
         return (log_bytes(data['ImageLoaded']),)
     if event == RULES:
         return (log_bytes(data['Configuration']), data['ConfigurationFileHash'])
+    if event in TRIGGERS:
+        name, about = TRIGGERS[event]
+        return (data['User'], data['Operation'], data[name], data[about])
     image, user = log_bytes(data['Image']), data['User']
     if event in FILES:
         return (image, user, log_bytes(data[FILES[event]]))
@@ -221,6 +230,8 @@ def is_of(ledger, event):
     """Whether a record is of a process of the generator, or speaks of its directory or module, whoever did it."""
     if event.id == MODULE:
         return event.what in ledger.modules
+    if event.id in TRIGGERS:
+        return event.what[2] in ledger.triggers
     if event.id in TOLD_WHEN_LOOKED_AT:
         return event.what[2] in ledger.contents or \
             (event.what[2].startswith(ledger.directory) and CONTENTS in event.what[2])

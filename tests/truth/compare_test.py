@@ -56,6 +56,8 @@ LEDGER = [
     operation(16, 'other rules', MAIN, 124, 125, path=ROOT + '/rules.xml', content='rules'),
     {'own_mounts': ROOT + '/w2'},
     operation(29, 'a script', MAIN, 126, 126, path=ROOT + '/w2/contents/x', content='#!z'),
+    operation(19, 'Created', MAIN, 128, 129, name='x.timer', about='OnCalendar=daily'),
+    operation(21, 'Created', MAIN, 128, 129, name='x.service', about='x.timer'),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -120,10 +122,14 @@ LOG = [
     record(23, 22, 124, MAIN, QueryName='x.\\xFF\\.', QueryStatus='0', QueryResults='type:  16 \\xFF;'),
     {**record(24, 16, 124, MAIN), 'EventData': {'Configuration': ROOT + '/rules.xml', 'ConfigurationFileHash': digest('rules')}},
     record(25, 29, 127, MAIN, TargetFilename='/w2/contents/x', Hashes=digest('#!z')),
+    {**record(26, 19, 128, MAIN), 'EventData': {'User': 'root', 'Operation': 'Created', 'Name': 'x.timer',
+                                                'Query': 'OnCalendar=daily'}},
+    {**record(27, 21, 128, MAIN), 'EventData': {'User': 'root', 'Operation': 'Created', 'Consumer': 'x.service',
+                                                'Filter': 'x.timer'}},
 ]
 NEXT = len(LOG) + 1  # its record number
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 16: 1, 17: 1, 18: 0, 22: 1, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 2,
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 16: 1, 17: 1, 18: 0, 19: 1, 20: 0, 21: 1, 22: 1, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 2,
           100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
@@ -246,6 +252,8 @@ CASES = [
      'without an operation'),
     ('an executable elsewhere passes', another_executable, None),
     ('other rules than those given', set_data(23, ConfigurationFileHash=digest('ruled')), '1 times ServiceConfigurationChange: each'),
+    ('another condition', set_data(25, Query='OnCalendar=weekly'), '1 times WmiEvent (filter): each'),
+    ('another binding', set_data(26, Filter='y.timer'), '1 times WmiEvent (binding): each'),
     ('a missing end', drop(4), '2 times ProcessTerminate: each'),
     ('a missing connection', drop(5), '1 times NetworkConnect: each'),
     ('a record twice', add(record(10, 11, 100, MAIN, TargetFilename=NAME)), 'more than once or without'),

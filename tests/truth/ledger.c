@@ -281,6 +281,17 @@ void ledger_setting_content(const struct actor *a, const char *path, const char 
 	write_line(&l);
 }
 
+void ledger_trigger(const struct actor *a, int event, const char *operation, const char *name, const char *about,
+		    uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, event, operation, a->worker, a->pid, since, now());
+	put_text(&l, "name", name);
+	put_text(&l, "about", about);
+	write_line(&l);
+}
+
 void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
 		const char *how, uint64_t since)
 {

@@ -22,7 +22,7 @@ stop_monitor() {
 }
 clean_up() {
 	stop_monitor
-	[ -z "$settings" ] || rm -rf "$settings"
+	[ -z "$settings" ] || rm -rf "$settings" "${settings%.d}" "${settings%.service.d}.timer"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP

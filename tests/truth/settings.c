@@ -2,7 +2,8 @@
 /* Settings that are files: beside the mixture, one process makes some in a folder that is watched, changes, renames and
  * deletes them. It never forks, so nobody else is the one who closes what it wrote. What the ledger says of them
  * (docs/sensor.md): a file with a lens is a tree of keys and values, of which each difference is told; one without is a single
- * value.
+ * value. Beside its folder two units are made, which have the machine do something later by itself: a timer, and the service that
+ * it starts.
  *
  * Between two rounds is more time than a look at the files takes, so each state that stands there is told. (Not in emulated
  * machines, where there are none of these.) Of states that follow one another at once the last one is, those before it may be
@@ -128,6 +129,99 @@ static void delete_file(const struct actor *a, struct setting_file *f)
 	tell(a, f, &gone, false);
 }
 
+/* --- units */
+
+static const struct unit {
+	int event; /* besides those of its tree */
+	const char *ending, *section, *key, *node;
+	const char *values[2]; /* one after the other */
+} units[] = {
+	{ EVENT_TRIGGER, "timer", "Timer", "OnCalendar", "value", { "daily", "weekly" } },
+	{ EVENT_ACTION, "service", "Service", "ExecStart", "command", { "/bin/one", "/bin/two" } },
+};
+
+/* What is between a folder UNIT.service.d and its dot. */
+static void unit_at(char path[PATH_MAX], const char *folder, const char *ending)
+{
+	snprintf(path, PATH_MAX, "%.*s%s", (int)(strlen(folder) - strlen("service.d")), folder, ending);
+}
+
+static const char *name_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static void tell_trigger(const struct actor *a, const struct unit *u, const char *path, const char *operation,
+			 const char *value, uint64_t since)
+{
+	char query[64];
+
+	snprintf(query, sizeof(query), "%s=%s", u->key, value);
+	ledger_trigger(a, u->event, operation, name_of(path), u->event == EVENT_TRIGGER ? query : value, since);
+}
+
+static void tell_binding(const struct actor *a, const char *folder, const char *operation, uint64_t since)
+{
+	char timer[PATH_MAX], service[PATH_MAX];
+
+	unit_at(timer, folder, "timer");
+	unit_at(service, folder, "service");
+	ledger_trigger(a, EVENT_BINDING, operation, name_of(service), name_of(timer), since);
+}
+
+static void write_unit(const struct actor *a, const struct unit *u, const char *folder, bool again)
+{
+	char content[128], section[32], key[64], node[96];
+	struct setting_file f = { .is_tree = true, .since = now() };
+	const struct difference differences[] = {
+		{ EVENT_SETTING_KEY, "CreateKey", "", NULL },
+		{ EVENT_SETTING_KEY, "CreateKey", section, NULL },
+		{ EVENT_SETTING_KEY, "CreateKey", key, NULL },
+		{ EVENT_SETTING_KEY, "CreateValue", node, NULL },
+		{ EVENT_SETTING_VALUE, "SetValue", node, u->values[again] },
+	};
+
+	unit_at(f.path, folder, u->ending);
+	snprintf(content, sizeof(content), "[%s]\n%s=%s\n", u->section, u->key, u->values[again]);
+	snprintf(section, sizeof(section), "/%s", u->section);
+	snprintf(key, sizeof(key), "%s/%s", section, u->key);
+	snprintf(node, sizeof(node), "%s/%s", key, u->node);
+	write_content(a, &f, content, false);
+	for (size_t i = again ? ARRAY_SIZE(differences) - 1 : 0; i < ARRAY_SIZE(differences); i++)
+		tell(a, &f, &differences[i], false);
+	tell_trigger(a, u, f.path, again ? "Modified" : "Created", u->values[again], f.since);
+}
+
+static void delete_unit(const struct actor *a, const struct unit *u, const char *folder)
+{
+	struct setting_file f = { .since = now() };
+
+	unit_at(f.path, folder, u->ending);
+	delete_file(a, &f);
+	tell_trigger(a, u, f.path, "Deleted", u->values[1], f.since);
+}
+
+static void write_units(const struct actor *a, const char *folder, bool again)
+{
+	uint64_t since = now();
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		write_unit(a, &units[i], folder, again);
+	if (!again)
+		tell_binding(a, folder, "Created", since);
+}
+
+static void delete_units(const struct actor *a, const char *folder)
+{
+	uint64_t since = now();
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		delete_unit(a, &units[i], folder);
+	tell_binding(a, folder, "Deleted", since);
+}
+
+/* --- */
+
 static void begin_step(struct setting_file files[FILES])
 {
 	if (files[0].content)
@@ -152,10 +246,13 @@ void settings_run(const struct actor *a, const char *folder)
 		for (unsigned i = 0; i < FILES; i++)
 			play_round(a, &files[i], &rounds[r]);
 	}
+	write_units(a, folder, false);
 	begin_step(files);
+	write_units(a, folder, true);
 	for (unsigned i = 0; i < FILES; i++)
 		rename_file(a, &files[i]);
 	begin_step(files);
 	for (unsigned i = 0; i < FILES; i++)
 		delete_file(a, &files[i]);
+	delete_units(a, folder);
 }

@@ -138,6 +138,9 @@ void ledger_setting(const struct actor *a, const struct difference *d, bool may_
 /* The same of a file that is one value. */
 void ledger_setting_content(const struct actor *a, const char *path, const char *content, bool may_be_missing,
 			    const char *how, uint64_t since);
+/* about: the condition, the action, or the name of the trigger that a service is bound to. */
+void ledger_trigger(const struct actor *a, int event, const char *operation, const char *name, const char *about,
+		    uint64_t since);
 void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
 		const char *how, uint64_t since);
 void ledger_module(const struct actor *a, const char *path, const char *how, uint64_t since);
@@ -160,6 +163,9 @@ const char *own_image(void);
 #define EVENT_RULES             16
 #define EVENT_PIPE_CREATE       17
 #define EVENT_PIPE_CONNECT      18
+#define EVENT_TRIGGER           19
+#define EVENT_ACTION            20
+#define EVENT_BINDING           21
 #define EVENT_LOOKUP            22
 #define EVENT_KEPT              23
 #define EVENT_TAMPERING         25
@@ -182,7 +188,8 @@ int unlink_somehow(struct actor *a, const struct place *p, const char **how);
 /* system.c */
 void system_init(const struct actor *a, const struct area *where); /* once, before there are workers */
 
-/* settings.c: takes ten seconds. There must be a lens for units of systemd, as which files *.conf are read there. */
+/* settings.c: takes ten seconds. The folder is UNIT.service.d where units of systemd are. There must be a lens for these, as
+ * which files *.conf are read there. */
 void settings_run(const struct actor *a, const char *folder);
 
 /* rules.c */
