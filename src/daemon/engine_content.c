@@ -2,6 +2,7 @@
 /* Files whose content matters: deleted ones that are kept, writes that wait for a word, executables that are written. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,9 +19,9 @@
 /* --- deleted files that are kept */
 
 static int copy_into_archive(struct engine *g, int file, int store, const char *folder, const char *path,
-			     size_t length)
+			     size_t length, char digest[DIGEST_TEXT])
 {
-	char digest[DIGEST_TEXT], extension[17];
+	char extension[17];
 	int r = hashes_copy(g->hashes, file, store, ARCHIVED_FILE_MAX, digest);
 
 	if (r < 0)
@@ -37,7 +38,7 @@ static uint64_t room_needed(const struct stat *st)
 	return stored < size ? stored : size;
 }
 
-static int archive(struct engine *g, int file, const char *path, size_t length)
+static int archive(struct engine *g, int file, const char *path, size_t length, char digest[DIGEST_TEXT])
 {
 	const char *folder = ruleset_archive_directory(g->rules);
 	OWNED_FD store = -1;
@@ -55,15 +56,32 @@ static int archive(struct engine *g, int file, const char *path, size_t length)
 	if (!may_ask(g))
 		return -ETIMEDOUT;
 	store = answered(g, ask_store(g->start->ask, file, folder, room_needed(&st)));
-	return store < 0 ? store : copy_into_archive(g, file, store, folder, path, length);
+	return store < 0 ? store : copy_into_archive(g, file, store, folder, path, length, digest);
 }
 
-static void tell_archived(struct engine *g, struct event *ev, int result)
+static void set_text(struct event *ev, const char *field, const char *text)
 {
-	int index = event_field_index(ev->type, "Archived", 8);
+	int index = event_field_index(ev->type, field, strlen(field));
 
-	ev->values[index].text = result == 0 ? "true" : "false";
-	ev->values[index].length = result == 0 ? 4 : 5;
+	ev->values[index].text = text;
+	ev->values[index].length = (uint32_t)strlen(text);
+}
+
+static bool is_unknown(const struct value *v)
+{
+	return v->length == 1 && v->text[0] == '-';
+}
+
+/* Its digest is the name it has in the archive, so it is told also if it was too large to be read for digests before. */
+static void tell_archived(struct engine *g, struct event *ev, int result, const char *digest)
+{
+	static char hashes[sizeof("SHA256=") + DIGEST_TEXT];
+
+	set_text(ev, "Archived", result == 0 ? "true" : "false");
+	if (result == 0 && is_unknown(&ev->values[event_field_index(ev->type, "Hashes", 6)])) {
+		snprintf(hashes, sizeof(hashes), "SHA256=%s", digest);
+		set_text(ev, "Hashes", hashes);
+	}
 	/* Too large, or not at hand: that is no trouble, and the event says what became of it. */
 	if (result < 0 && result != -ENODATA && result != -EFBIG) {
 		g->archive_failures++;
@@ -77,6 +95,7 @@ static bool tell_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETEC
 	static uint8_t room[KS_RECORD_MAX] __attribute__((aligned(8)));
 	struct ks_rec_FILE_DELETE *rec = (void *)room;
 	struct arena *arena = &g->arenas[0];
+	char digest[DIGEST_TEXT];
 	struct event ev;
 	bool kept;
 
@@ -88,8 +107,9 @@ static bool tell_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETEC
 	enrich_content(g->enrich, &rec->hdr, file, arena, &ev);
 	kept = is_kept(g, &ev);
 	if (kept) {
-		tell_archived(g, &ev, archive(g, file, (const char *)rec + rec->TargetFilename.off,
-					      rec->TargetFilename.len));
+		int result = archive(g, file, (const char *)rec + rec->TargetFilename.off, rec->TargetFilename.len, digest);
+
+		tell_archived(g, &ev, result, digest);
 		log_kept(g, &ev, arena);
 	}
 	return kept;
@@ -110,7 +130,7 @@ bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *de
 /* --- clipboards */
 
 /* It lies in memory only: where the log is, there it is archived. */
-static int archive_text(struct engine *g, int text)
+static int archive_text(struct engine *g, int text, char digest[DIGEST_TEXT])
 {
 	static const char name[] = "x.clip";
 	const char *folder = ruleset_archive_directory(g->rules);
@@ -119,7 +139,7 @@ static int archive_text(struct engine *g, int text)
 	if (!may_ask(g))
 		return -ETIMEDOUT;
 	store = answered(g, ask_store(g->start->ask, g->start->log, folder, CLIPBOARD_TEXT_MAX));
-	return store < 0 ? store : copy_into_archive(g, text, store, folder, name, strlen(name));
+	return store < 0 ? store : copy_into_archive(g, text, store, folder, name, strlen(name), digest);
 }
 
 /* The number of the process is what the X server says (Wayland does not). It is believed only of a process of the user whose
@@ -132,7 +152,8 @@ void take_clipboard(void *context, const struct body_clipboard *said, int text)
 		.hdr = { .type = KS_CLIPBOARD, .size = sizeof(rec), .time_ns = g->now_ns },
 		.Session = said->display,
 	};
-	int seals = fcntl(text, F_GET_SEALS);
+	int seals = fcntl(text, F_GET_SEALS), result;
+	char digest[DIGEST_TEXT];
 	struct event ev;
 
 	if (!g->wants[KS_CLIPBOARD] || seals < 0 || !(seals & F_SEAL_WRITE))
@@ -144,7 +165,8 @@ void take_clipboard(void *context, const struct body_clipboard *said, int text)
 	arena_reset(arena);
 	if (!enrich_content(g->enrich, &rec.hdr, text, arena, &ev) || !is_kept(g, &ev))
 		return;
-	tell_archived(g, &ev, archive_text(g, text));
+	result = archive_text(g, text, digest);
+	tell_archived(g, &ev, result, digest);
 	log_kept(g, &ev, arena);
 }
 

@@ -1455,6 +1455,24 @@ def a_file_that_is_large_but_empty_stalls_nobody_and_pushes_nothing_out(folder):
         archive.close()
 
 
+@test
+def what_is_archived_has_its_digest_however_much_there_is_to_read(folder):
+    """More at once than is read for digests."""
+    archive = Archive(folder)
+    try:
+        paths = [archive.make(f'zz-large-{i}', str(i).encode()) for i in range(6)]
+        for path in paths:
+            os.truncate(path, 400 << 20)
+        for path in paths:
+            os.unlink(path)
+        told = [eventually(lambda path=path: archive.told(path), f'the deletion of {path}')[0] for path in paths]
+        assert all(event['Archived'] == 'true' for event in told), told
+        assert {event['Hashes'].removeprefix('SHA256=') for event in told} == archive.names(), told
+        archive.konseki.stop()
+    finally:
+        archive.close()
+
+
 def ask_for_connections(address, count):
     """A process that asks for connections which nobody answers, until it is ended. No process may have as many."""
     asked, done = os.pipe()
