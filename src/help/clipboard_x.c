@@ -167,6 +167,10 @@ struct session {
 	xcb_window_t window, root;
 	xcb_atom_t clipboard, utf8, incr, property;
 	unsigned xfixes_event;
+	uint32_t holder; /* of the clipboard, by the events that were read; 0: nobody */
+	xcb_timestamp_t since;
+	unsigned changes; /* of the holder */
+	uint32_t asked; /* who held it when the server took our last question for the text */
 };
 
 /* libxcb takes an answer apart as the server says it is built, without a look at where it ends. Bytes behind the 32 that each
@@ -332,18 +336,35 @@ static void take_parts(struct session *s, struct clipboard_text *text, int64_t u
 	}
 }
 
-static bool ask_for(struct session *s, xcb_atom_t form, xcb_timestamp_t time, struct clipboard_text *text)
+static bool note_holder(struct session *s, const xcb_generic_event_t *event)
+{
+	const xcb_xfixes_selection_notify_event_t *n = (const void *)event;
+
+	if ((event->response_type & 0x7f) != s->xfixes_event + XCB_XFIXES_SELECTION_NOTIFY)
+		return false;
+	s->holder = n->owner;
+	s->since = n->selection_timestamp;
+	s->changes++;
+	return true;
+}
+
+/* The question goes to who holds the clipboard when the server comes to it, which may be another one than we know of. Events say
+ * how many of our requests the server had come to before. */
+static bool ask_for(struct session *s, xcb_atom_t form, struct clipboard_text *text)
 {
 	int64_t until_ms = (int64_t)now_ms() + CLIPBOARD_ANSWER_MS;
+	uint32_t question = x.xcb_convert_selection(s->c, s->window, s->clipboard, form, s->property, s->since).sequence;
 	xcb_generic_event_t *event;
 	bool answered = false, given = false;
 	size_t taken;
 
-	x.xcb_convert_selection(s->c, s->window, s->clipboard, form, s->property, time);
+	s->asked = s->holder;
 	x.xcb_flush(s->c);
 	while (!answered && (event = next_event(s, until_ms))) {
 		const xcb_selection_notify_event_t *n = (const void *)event;
 
+		if (note_holder(s, event) && (int32_t)(event->full_sequence - question) < 0)
+			s->asked = s->holder;
 		answered = (event->response_type & 0x7f) == XCB_SELECTION_NOTIFY && n->requestor == s->window;
 		given = answered && n->property != XCB_ATOM_NONE;
 		free(event);
@@ -355,31 +376,33 @@ static bool ask_for(struct session *s, xcb_atom_t form, xcb_timestamp_t time, st
 	return true;
 }
 
-static bool fetch(struct session *s, xcb_timestamp_t time, struct clipboard_text *text)
+/* Once more if somebody else took it meanwhile, who was not asked, or for one form only. */
+static bool fetch(struct session *s, int64_t until_ms, struct clipboard_text *text)
 {
-	return ask_for(s, s->utf8, time, text) || ask_for(s, XCB_ATOM_STRING, time, text);
+	unsigned changes;
+
+	do {
+		changes = s->changes;
+		s->asked = s->holder;
+		if (s->holder && (ask_for(s, s->utf8, text) || ask_for(s, XCB_ATOM_STRING, text)))
+			return true;
+	} while (s->changes != changes && (int64_t)now_ms() < until_ms);
+	return false;
 }
 
 /* Until there is a text, or the time is over. */
-static bool wait_for_text(struct session *s, const struct clipboard_wait *wait, struct clipboard_text *text,
-			  struct clipboard_change *change)
+static bool wait_for_text(struct session *s, const struct clipboard_wait *wait, struct clipboard_text *text)
 {
-	xcb_timestamp_t time = XCB_CURRENT_TIME;
 	xcb_generic_event_t *event;
 
-	change->mark = owner_now(s);
-	if (wait->known && change->mark && change->mark != wait->mark && fetch(s, time, text))
+	s->asked = s->holder = owner_now(s);
+	if (wait->known && s->holder != wait->mark && fetch(s, wait->until_ms, text))
 		return true;
 	while ((event = next_event(s, wait->until_ms))) {
-		const xcb_xfixes_selection_notify_event_t *n = (const void *)event;
-		bool is_new = (event->response_type & 0x7f) == s->xfixes_event + XCB_XFIXES_SELECTION_NOTIFY;
+		bool is_new = note_holder(s, event);
 
-		if (is_new) {
-			change->mark = n->owner;
-			time = n->selection_timestamp;
-		}
 		free(event);
-		if (is_new && change->mark && fetch(s, time, text))
+		if (is_new && fetch(s, wait->until_ms, text))
 			return true;
 	}
 	return false;
@@ -431,7 +454,8 @@ int clipboard_wait_x(const struct clipboard_server *server, const struct clipboa
 
 	if (r < 0)
 		return r;
-	change->changed = wait_for_text(&s, wait, text, change);
+	change->changed = wait_for_text(&s, wait, text);
+	change->mark = s.asked;
 	if (change->changed)
 		change->tgid = process_of(&s, (xcb_window_t)change->mark);
 	r = change->changed || !x.xcb_connection_has_error(s.c) ? 0 : -ECONNRESET;
