@@ -25,7 +25,8 @@ import sys
 import time
 
 CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-RULES, TRIGGER, ACTION, BINDING, LOOKUP, KEPT, TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 16, 19, 20, 21, 22, 23, 25, 27, 28, 29, 100
+RULES, TRIGGER, ACTION, BINDING, LOOKUP, KEPT, CLIPBOARD = 16, 19, 20, 21, 22, 23, 24
+TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 25, 27, 28, 29, 100
 WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
 TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
 CONTENTS = b'/contents/'
@@ -41,6 +42,7 @@ NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect'
          NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', RULES: 'ServiceConfigurationChange',
          17: 'PipeEvent (created)', 18: 'PipeEvent (connected)', TRIGGER: 'WmiEvent (filter)',
          ACTION: 'WmiEvent (consumer)', BINDING: 'WmiEvent (binding)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete',
+         CLIPBOARD: 'ClipboardChange',
          TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
          EXECUTABLE: 'FileExecutableDetected', BPF: 'eBPFEvent'}
 
@@ -65,7 +67,7 @@ def ledger_bytes(text):
 
 
 def digest_of(line):
-    return 'SHA256=' + hashlib.sha256(ledger_bytes(line['content'])).hexdigest().upper()
+    return 'SHA256=' + hashlib.sha256(ledger_bytes(line['content']) * line.get('times', 1)).hexdigest().upper()
 
 
 def value_of(line):
@@ -98,6 +100,8 @@ def what_was_done(line, generator):
         return (generator, user, line['command'], line['type'], line['name'], line['id'])
     if line['event'] == LOOKUP:
         return (generator, user, ledger_bytes(line['name']), line['status'], ledger_bytes(line['results']))
+    if line['event'] == CLIPBOARD:
+        return (generator, user, line['display'], digest_of(line), 'true')
     if line['event'] == TAMPERING:
         return (ledger_bytes(line['image']), user, line['type'])
     if line['event'] == TERMINATE:
@@ -195,6 +199,8 @@ def what_was_seen(event, data):
         return (image, user, log_bytes(data['TargetFilename']), data['Hashes'], data.get('Archived', 'true'))
     if event == LOOKUP:
         return (image, user, log_bytes(data['QueryName']), data['QueryStatus'], log_bytes(data['QueryResults']))
+    if event == CLIPBOARD:
+        return (image, user, data['Session'], data['Hashes'], data['Archived'])
     if event == TAMPERING:
         return (image, user, data['Type'])
     if event == TERMINATE:

@@ -58,6 +58,7 @@ LEDGER = [
     operation(29, 'a script', MAIN, 126, 126, path=ROOT + '/w2/contents/x', content='#!z'),
     operation(19, 'Created', MAIN, 128, 129, name='x.timer', about='OnCalendar=daily'),
     operation(21, 'Created', MAIN, 128, 129, name='x.service', about='x.timer'),
+    operation(24, 'a text copied', MAIN, 130, 131, display=90, content='x\xff', times=3, may_be_missing=0),
     {'end': 'every operation is written down', 'until': at(400)},
 ]
 
@@ -92,7 +93,7 @@ def access(number):
 
 
 def digest(content):
-    return 'SHA256=' + hashlib.sha256(content.encode()).hexdigest().upper()
+    return 'SHA256=' + hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest().upper()
 
 
 NAME = ROOT + '/\\xFF\\x5cx41\n'
@@ -126,10 +127,11 @@ LOG = [
                                                 'Query': 'OnCalendar=daily'}},
     {**record(27, 21, 128, MAIN), 'EventData': {'User': 'root', 'Operation': 'Created', 'Consumer': 'x.service',
                                                 'Filter': 'x.timer'}},
+    record(28, 24, 130, MAIN, Session=90, Hashes=digest(b'x\xffx\xffx\xff'), Archived='true'),
 ]
 NEXT = len(LOG) + 1  # its record number
 TALLY = {number: [logged, 0, logged, 0] for number, logged in
-         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 16: 1, 17: 1, 18: 0, 19: 1, 20: 0, 21: 1, 22: 1, 23: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 2,
+         {1: 2, 2: 1, 3: 1, 5: 2, 6: 1, 7: 0, 8: 0, 9: 1, 10: 1, 12: 1, 13: 2, 14: 1, 15: 0, 16: 1, 17: 1, 18: 0, 19: 1, 20: 0, 21: 1, 22: 1, 23: 1, 24: 1, 25: 1, 26: 2, 27: 0, 28: 0, 29: 2,
           100: 1}.items()}
 TALLY[11] = [5, 3, 2, 0]
 
@@ -245,6 +247,9 @@ CASES = [
     ('another answer to a look-up', set_data(22, QueryResults='type:  16 \\xFE;'), '1 times DnsQuery: each'),
     ('a look-up of the server, too', add(record(NEXT, 22, 202, CHILD, QueryName='x.\\xFF\\.', QueryStatus='0',
                                                     QueryResults='type:  16 \\xFF;')), 'without an operation'),
+    ('a text of the clipboard twice', add(record(NEXT, 24, 130, MAIN, Session=90, Hashes=digest(b'x\xffx\xffx\xff'), Archived='true')),
+     'more than once'),
+    ('another text of the clipboard', set_data(27, Hashes=digest('x')), '1 times ClipboardChange: each'),
     ('another program', set_data(16, BpfProgramId=6), '1 times eBPFEvent: each'),
     ('a kept file that was not archived', set_data(20, Archived='false'), '1 times FileDelete: each'),
     ('another digest of an executable', set_data(21, Hashes=digest('#!y')), '2 times FileExecutableDetected: each'),

@@ -35,6 +35,7 @@ static struct {
 	const char *ledger;
 	const char *settings; /* a folder whose files are settings; NULL: none */
 	const char *konseki, *rules; /* the program, and those it is recording by; NULL: they do not change */
+	unsigned display;     /* the number of an X server of nobody; 0: none */
 	bool overwriting_refused;
 } options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
 
@@ -377,6 +378,12 @@ static void pivot_root_to(struct worker *w)
 	w->home.access[0] = w->home.report[0] = 0;
 }
 
+static void become_nobody(void)
+{
+	MUST(setresgid(NOBODY, NOBODY, NOBODY));
+	MUST(setresuid(NOBODY, NOBODY, NOBODY));
+}
+
 /* The order: what needs privilege first, and the pid namespace, which only children enter, is a fork. */
 static void enter_namespaces(struct worker *w, unsigned kind)
 {
@@ -400,10 +407,8 @@ static void enter_namespaces(struct worker *w, unsigned kind)
 		w->home.access[0] = 0;
 	}
 	MUST(chdir(w->home.access[0] ? w->home.access : "/"));
-	if (w->unprivileged) {
-		MUST(setresgid(NOBODY, NOBODY, NOBODY));
-		MUST(setresuid(NOBODY, NOBODY, NOBODY));
-	}
+	if (w->unprivileged)
+		become_nobody();
 	if (kind & OWN_USERS)
 		MUST(unshare(CLONE_NEWUSER));
 }
@@ -496,6 +501,20 @@ static pid_t start_settings(struct actor *a)
 	return pid;
 }
 
+static pid_t start_clipboard(struct actor *a, const struct worker *nobody)
+{
+	pid_t pid = fork_actor(a);
+
+	if (pid == 0) {
+		become_nobody();
+		MUST(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* another user loses it */
+		a->worker = nobody;
+		clipboard_run(a, options.display);
+		_exit(0);
+	}
+	return pid;
+}
+
 static pid_t start_rules(struct actor *a)
 {
 	pid_t pid = fork_actor(a);
@@ -509,12 +528,13 @@ static pid_t start_rules(struct actor *a)
 
 static void run(struct actor *a)
 {
+	static const struct worker nobody = { .unprivileged = true };
 	static struct worker workers[PROCESSES_MAX];
 	static pid_t pids[PROCESSES_MAX];
 	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
-	pid_t settings = 0, rules = 0;
+	pid_t settings = 0, rules = 0, clipboard = 0;
 
 	strcpy(directory.access, options.directory);
 	strcpy(directory.report, options.directory);
@@ -523,6 +543,8 @@ static void run(struct actor *a)
 		settings = start_settings(a);
 	if (options.konseki && options.rules)
 		rules = start_rules(a);
+	if (options.display)
+		clipboard = start_clipboard(a, &nobody);
 	for (unsigned i = 0; i < options.processes; i++) {
 		prepare_worker(a, &workers[i], i);
 		pids[i] = fork_actor(a);
@@ -543,6 +565,10 @@ static void run(struct actor *a)
 	if (rules) {
 		failed |= wait_status(rules) != 0;
 		ledger_exit(a->worker, rules, own_image(), "the one with the rules", since);
+	}
+	if (clipboard) {
+		failed |= wait_status(clipboard) != 0;
+		ledger_exit(&nobody, clipboard, own_image(), "the one with the clipboard", since);
 	}
 	if (failed)
 		NEVER("a worker failed; see above");
@@ -568,6 +594,7 @@ static void read_options(int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },       { "ledger", required_argument, NULL, 'l' },
 		{ "settings", required_argument, NULL, 'S' }, { "konseki", required_argument, NULL, 'k' },
 		{ "rules", required_argument, NULL, 'r' },     { "overwriting-refused", no_argument, NULL, 'R' },
+		{ "display", required_argument, NULL, 'D' },
 		{ 0 },
 	};
 	const char *directory = NULL;
@@ -592,6 +619,8 @@ static void read_options(int argc, char **argv)
 			options.konseki = optarg;
 		else if (c == 'r')
 			options.rules = optarg;
+		else if (c == 'D')
+			options.display = number(optarg, "--display", 65535);
 		else if (c == 'R')
 			options.overwriting_refused = true;
 		else
@@ -600,7 +629,7 @@ static void read_options(int argc, char **argv)
 	if (!directory || !options.ledger || optind != argc) {
 		fprintf(stderr, "usage: generate --dir EMPTY-DIRECTORY --ledger NEW-FILE [--seed N] "
 				"[--operations N] [--processes N] [--threads N] [--settings WATCHED-FOLDER] "
-				"[--konseki PROGRAM --rules FILE] "
+				"[--konseki PROGRAM --rules FILE] [--display NUMBER] "
 				"[--overwriting-refused]\n");
 		exit(2);
 	}

@@ -224,6 +224,19 @@ void ledger_lookup(const struct actor *a, const char *name, const char *status, 
 	write_line(&l);
 }
 
+void ledger_clipboard(const struct actor *a, unsigned display, const char *unit, unsigned times, bool may_be_missing,
+		      const char *how, uint64_t since)
+{
+	struct line l;
+
+	put_event(&l, EVENT_CLIPBOARD, how, a->worker, a->pid, since, now());
+	put_number(&l, "display", display);
+	put_text(&l, "content", unit);
+	put_number(&l, "times", times);
+	put_number(&l, "may_be_missing", may_be_missing);
+	write_line(&l);
+}
+
 void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since)
 {
 	struct line l;

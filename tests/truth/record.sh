@@ -3,15 +3,17 @@
 # Records one truth run: watches, lets the generator work in PLACE, stops watching. Leaves the log, the ledger
 # and what konseki printed in NOTES, as log.evtx, ledger and tally. Needs no more than busybox has.
 #
-#   record.sh KONSEKI GENERATE PLACE NOTES OPERATIONS SEED [--settings]
+#   record.sh KONSEKI GENERATE PLACE NOTES OPERATIONS SEED [--host]
 #
-# --settings: settings that are files, too. They are read by libaugeas, and soon, which emulated machines are too slow for.
+# --host: settings that are files, too, which are read by libaugeas, and soon: emulated machines are too slow for it. And a
+# clipboard of an X server, which they do not have. (Of nobody: none of root's is looked at.)
 set -eu
 konseki=$1 generate=$2 place=$3 notes=$4 operations=$5 seed=$6
 log_mb=$((operations > 200000 ? 4000 : 1000)) # nothing may be overwritten
 monitor=
 settings=
 rules=$(dirname "$0")/rules.xml
+display= server=
 
 # The tally is printed at the end of a clean stop; the trap is for every other end.
 stop_monitor() {
@@ -23,6 +25,10 @@ stop_monitor() {
 clean_up() {
 	stop_monitor
 	[ -z "$settings" ] || rm -rf "$settings" "${settings%.d}" "${settings%.service.d}.timer"
+	[ -n "$server" ] || return 0
+	kill "$server" 2>/dev/null || true
+	wait "$server" || true
+	rm -f "/tmp/.X$display-lock" "/tmp/.X11-unix/X$display"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
@@ -39,9 +45,28 @@ wait_for() {
 	return 1
 }
 
-if [ "${7:-}" = --settings ]; then
+start_server() {
+	mkdir -p /tmp/.X11-unix
+	chmod 1777 /tmp/.X11-unix
+	display=90
+	while [ -e "/tmp/.X$display-lock" ] || [ -e "/tmp/.X11-unix/X$display" ]; do
+		display=$((display + 1))
+	done
+	setpriv --reuid nobody --regid nogroup --clear-groups Xvfb ":$display" -nolisten tcp -noreset >"$notes/server" 2>&1 &
+	server=$!
+	for _ in $(seq 100); do
+		[ ! -S "/tmp/.X11-unix/X$display" ] || return 0
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$notes/server"
+	return 1
+}
+
+if [ "${7:-}" = --host ]; then
 	settings=/etc/systemd/system/konseki-truth-$$.service.d # of a service that there is not
 	mkdir -p "$settings"
+	start_server
 fi
 "$konseki" run --quiet -c "$rules" --size "$log_mb" --log "$notes/log.evtx" >"$notes/tally" 2>&1 &
 monitor=$!
@@ -64,4 +89,4 @@ if grep -q '"kernel":"full"' "$notes/status"; then
 fi
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
 	--operations "$operations" --seed "$seed" --konseki "$konseki" --rules "$rules" $refuses \
-	${settings:+--settings "$settings"}
+	${settings:+--settings "$settings" --display "$display"}

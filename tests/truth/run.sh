@@ -14,8 +14,9 @@ place= notes=
 status=0
 
 clean_up() {
-	[ -z "$place" ] || rm -rf "$place" "$(findmnt -n -o TARGET -T "$place" | head -n 1)/konseki-truth" # as in rules.xml
-	[ -z "$notes" ] || rm -rf "$notes"
+	for made in "$place" "$notes"; do # and archives beside them, as in rules.xml
+		[ -z "$made" ] || rm -rf "$made" "$(findmnt -n -o TARGET -T "$made" | head -n 1)/konseki-truth"
+	done
 	place= notes=
 }
 trap clean_up EXIT
@@ -28,7 +29,7 @@ truth_run() {
 	chmod 755 "$place"
 	label=$(findmnt -n -o FSTYPE -T "$place" | head -n 1)
 	if ! "$here/record.sh" "$build/konseki" "$build/tests/truth/generate" "$place" "$notes" \
-		"$operations" "$seed" --settings >"$notes/record" 2>&1; then
+		"$operations" "$seed" --host >"$notes/record" 2>&1; then
 		echo "not ok 1 - $label: recorded"
 		sed 's/^/# /' "$notes/record"
 		echo "1..1"

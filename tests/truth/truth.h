@@ -125,6 +125,9 @@ void ledger_connection(const struct actor *a, const struct ends *e, bool initiat
 		       uint64_t since);
 void ledger_lookup(const struct actor *a, const char *name, const char *status, const char *results, const char *how,
 		   uint64_t since);
+/* The text: so many times what is in unit. */
+void ledger_clipboard(const struct actor *a, unsigned display, const char *unit, unsigned times, bool may_be_missing,
+		      const char *how, uint64_t since);
 void ledger_access(const struct actor *a, pid_t target, const char *access, const char *how, uint64_t since);
 void ledger_remote_code(const struct actor *a, pid_t target, const char *how, uint64_t since);
 void ledger_tampering(const struct worker *w, pid_t pid, const char *image, const char *type, const char *how,
@@ -168,6 +171,7 @@ const char *own_image(void);
 #define EVENT_BINDING           21
 #define EVENT_LOOKUP            22
 #define EVENT_KEPT              23
+#define EVENT_CLIPBOARD         24
 #define EVENT_TAMPERING         25
 #define EVENT_FILE_DELETE       26
 #define EVENT_BLOCKED           27
@@ -194,6 +198,9 @@ void settings_run(const struct actor *a, const char *folder);
 
 /* rules.c */
 void rules_run(const struct actor *a, const char *konseki, const char *rules, const char *folder);
+
+/* clipboard.c: takes some seconds. Whoever runs it must be the user whose the X server with this number is. */
+void clipboard_run(struct actor *a, unsigned number);
 
 /* network.c */
 void server_new(struct worker *w);        /* sockets of its network: not after it gave up privileges */
