@@ -149,7 +149,7 @@ void take_clipboard(void *context, const struct body_clipboard *said, int text)
 	struct engine *g = context;
 	struct arena *arena = &g->arenas[0];
 	struct ks_rec_CLIPBOARD rec = {
-		.hdr = { .type = KS_CLIPBOARD, .size = sizeof(rec), .time_ns = g->now_ns },
+		.hdr = { .type = KS_CLIPBOARD, .size = sizeof(rec), .time_ns = clock_ns(CLOCK_BOOTTIME) },
 		.Session = said->display,
 	};
 	int seals = fcntl(text, F_GET_SEALS), result;
