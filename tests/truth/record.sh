@@ -24,6 +24,9 @@ stop_monitor() {
 }
 clean_up() {
 	stop_monitor
+	for watched in "$place" "$notes"; do # the archive of its file system, as in rules.xml
+		rm -rf "$(df -P "$watched" | sed -n '$s/.*% //p')/konseki-truth"
+	done
 	[ -z "$settings" ] || rm -rf "$settings" "${settings%.d}" "${settings%.service.d}.timer"
 	[ -n "$server" ] || return 0
 	kill "$server" 2>/dev/null || true

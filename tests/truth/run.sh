@@ -14,9 +14,8 @@ place= notes=
 status=0
 
 clean_up() {
-	for made in "$place" "$notes"; do # and archives beside them, as in rules.xml
-		[ -z "$made" ] || rm -rf "$made" "$(findmnt -n -o TARGET -T "$made" | head -n 1)/konseki-truth"
-	done
+	[ -z "$place" ] || rm -rf "$place"
+	[ -z "$notes" ] || rm -rf "$notes"
 	place= notes=
 }
 trap clean_up EXIT
