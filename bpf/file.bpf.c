@@ -99,6 +99,7 @@ int BPF_PROG(FILE_UNLINK__done, void *idmap, struct inode *dir, struct dentry *d
 			.type = in->goes,
 		};
 
+		e.gone.nlink--;
 		file_went(&e);
 	}
 	return 0;
@@ -144,6 +145,7 @@ int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 	e.place.mnt = (const void *)in->mnt;
 	if (in->goes && !exchanged) {
 		e.gone = in->gone;
+		e.gone.nlink--;
 		e.how = KS_HOW_REPLACE;
 		e.type = in->goes;
 		file_went(&e);

@@ -24,7 +24,7 @@ struct ks_file_id { /* which file, and which state of it */
 	__u64 ctime_ns;
 	__u32 dev; /* as the kernel has it: 12 bits major, 20 bits minor */
 	__u32 generation;
-	__u32 nlink;
+	__u32 nlink; /* of a deletion: how many are left */
 	__u32 fs_magic; /* of the super block */
 };
 

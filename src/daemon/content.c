@@ -2,7 +2,6 @@
 #include "content.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -10,6 +9,7 @@
 
 #include "../base/clock.h"
 #include "../base/own.h"
+#include "pins.h"
 
 static enum executable kind_of(int file, off_t size)
 {
@@ -26,21 +26,16 @@ static enum executable kind_of(int file, off_t size)
 
 static uint64_t handle_of(int file)
 {
-	union {
-		struct file_handle handle;
-		uint8_t room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} of = { .handle.handle_bytes = MAX_HANDLE_SZ };
-	uint64_t sum = 0xcbf29ce484222325;
-	int mount;
+	uint32_t words[HANDLE_WORDS];
+	unsigned n = handle_of_file(file, words);
+	uint64_t sum = 0;
 
-	if (name_to_handle_at(file, "", &of.handle, &mount, AT_EMPTY_PATH) < 0)
-		return 0;
-	for (unsigned i = 0; i < of.handle.handle_bytes; i++)
-		sum = (sum ^ of.handle.f_handle[i]) * 0x100000001b3;
+	for (unsigned i = 0; i < n; i++)
+		sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15u;
 	return sum;
 }
 
-int written_next(struct exec_watch_reader *r, struct written *w)
+int written_next(struct exec_watch_reader *r, struct written *w, bool looks)
 {
 	struct stat st;
 	int result;
@@ -59,8 +54,8 @@ int written_next(struct exec_watch_reader *r, struct written *w)
 			.dev = major(st.st_dev) << 20 | minor(st.st_dev),
 			.nlink = (uint32_t)st.st_nlink,
 		};
-		w->handle = handle_of(w->file);
-		w->kind = kind_of(w->file, st.st_size);
+		w->handle = looks ? handle_of(w->file) : 0;
+		w->kind = looks ? kind_of(w->file, st.st_size) : NOT_EXECUTABLE;
 		return 1;
 	}
 	return result;

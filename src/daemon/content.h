@@ -18,8 +18,8 @@ struct written {
 };
 
 /* The next regular file. 1: *w is filled, w->file is the caller's; 0: nothing waits; -errno, -EOVERFLOW: some
- * are missing. What is not regular is passed over. */
-int written_next(struct exec_watch_reader *r, struct written *w);
+ * are missing. What is not regular is passed over. looks: handle and kind are wanted. */
+int written_next(struct exec_watch_reader *r, struct written *w, bool looks);
 
 /* Was it changed since since_utc_ns, and since it was last asked about? Being open for writing is not yet writing. (Of
  * some thousand files; of one that was forgotten meanwhile: true.) */

@@ -35,6 +35,7 @@
 #define BATCH_SHORT 256u      /* while a setting waits: in each turn only one is looked at */
 #define WAITING_MAX (1u << 19) /* records that the rings can hold, or so: who writes on and on must not keep us */
 #define PIN_REST_NS (10u * (uint64_t)SECOND_NS) /* by then a deletion was told of */
+#define NEW_NS      ((uint64_t)SECOND_NS) /* by then most of the files that were written for a moment are gone */
 #define FILES_MAX   16384u /* descriptors; most of them hold files that may be deleted */
 #define FOLDERS_NS  (30u * (uint64_t)SECOND_NS) /* between two looks for new folders of settings */
 
@@ -291,7 +292,6 @@ static void take_record(struct engine *g, const struct ks_hdr *rec)
 	if (rec->type == KS_FILE_DELETE_DETECTED && g->wants[KS_FILE_DELETE]) {
 		const struct ks_rec_FILE_DELETE_DETECTED *deleted = (const void *)rec;
 
-		drain_written(g, UINT32_MAX);
 		if (take_deleted(g, deleted)) {
 			g->tally.filtered[rec->type]++;
 			return;
@@ -601,6 +601,7 @@ static void tick(struct engine *g)
 	declare_losses(g);
 	declare_disk(g);
 	pins_sweep(g->told_until_ns > PIN_REST_NS ? g->told_until_ns - PIN_REST_NS : 0, g->now_ns);
+	judge_new_files(g, g->now_ns - NEW_NS);
 	declare_span(g);
 	look_after_file(g);
 	g->ticked_ns = g->now_ns;

@@ -89,6 +89,14 @@ static void tell_archived(struct engine *g, struct event *ev, int result, const 
 	}
 }
 
+static bool may_concern(struct engine *g, unsigned id, const char *path, size_t n)
+{
+	static char text[4 * KS_PATH_MAX];
+
+	return ruleset_could_keep(g->rules, event_type_by_id(id), "TargetFilename", text,
+				  text_from_bytes(path, n, text, sizeof(text), NULL));
+}
+
 /* The record of a deletion as event 23. file: what was deleted; -1: not at hand. False: no rule of that event wants it. */
 static bool tell_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted, int file)
 {
@@ -115,14 +123,20 @@ static bool tell_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETEC
 	return kept;
 }
 
-/* A file that has other names may be deleted again; it may be already, when the record of that is on its way. (The
- * number of names is the one before on full kernels: there a deleted file is held until it is swept.) What no rule wants was
- * not held either: what has its number may be a file that took its place. */
+/* Of a deletion that no rule can want, by the name alone, nothing more is looked at. A file that has other names may be deleted
+ * again; it may be already, when the record of that is on its way. */
 bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted)
 {
-	bool kept = tell_deleted(g, deleted, pins_find(&deleted->file));
+	bool kept = false;
 
-	if (kept && deleted->file.nlink == 0)
+	if (may_concern(g, 23, record_text(&deleted->hdr, deleted->TargetFilename), deleted->TargetFilename.len)) {
+		drain_written(g, UINT32_MAX);
+		kept = tell_deleted(g, deleted, pins_find(&deleted->file));
+	} else {
+		g->tally.made[KS_FILE_DELETE]++;
+		g->tally.filtered[KS_FILE_DELETE]++;
+	}
+	if (deleted->file.nlink == 0)
 		pins_drop(&deleted->file);
 	return kept;
 }
@@ -171,14 +185,6 @@ void take_clipboard(void *context, const struct body_clipboard *said, int text)
 }
 
 /* --- what waits for a word of ours */
-
-static bool may_concern(struct engine *g, unsigned id, const char *path, size_t n)
-{
-	static char text[4 * KS_PATH_MAX];
-
-	return ruleset_could_keep(g->rules, event_type_by_id(id), "TargetFilename", text,
-				  text_from_bytes(path, n, text, sizeof(text), NULL));
-}
 
 static int open_held(struct engine *g, const struct ks_rec_FILE_HELD *rec)
 {
@@ -311,7 +317,36 @@ static void find_out(struct engine *g, const struct written *w, struct found *f)
 		f->length = 0;
 }
 
-static void take_written(struct engine *g, const struct written *w)
+/* One that was just written stays held if a rule may want it when it is deleted. If it is deleted already, the record of that
+ * may not have been read yet. */
+static void judge_new_take(struct engine *g, struct pinned *p)
+{
+	static char path[KS_PATH_MAX];
+	uint32_t length = 0;
+	bool deleted, wanted = false;
+	struct stat st;
+
+	if (p->file < 0)
+		return;
+	if (fstat(p->file, &st) == 0 && st.st_nlink == 0)
+		wanted = g->told_until_ns <= p->since_ns;
+	else if (may_ask(g) && answered(g, ask_path(g->start->ask, p->file, path, &length, &deleted)) >= 0)
+		wanted = may_concern(g, 23, path, length);
+	if (wanted)
+		pins_put_take(p->file, &p->id, g->now_ns);
+	else
+		close(p->file);
+}
+
+void judge_new_files(struct engine *g, uint64_t before_ns)
+{
+	struct pinned p;
+
+	while ((p = pins_next_new(before_ns)).file >= 0)
+		judge_new_take(g, &p);
+}
+
+static void take_written(struct engine *g, struct written *w)
 {
 	static struct found f;
 	struct event ev;
@@ -319,12 +354,18 @@ static void take_written(struct engine *g, const struct written *w)
 			  (g->wants[KS_FILE_EXE_DETECTED] || g->wants[KS_FILE_BLOCK_EXE]) &&
 			  written_is_news(w, g->write_since_utc_ns);
 
-	if (!executable && !g->wants[KS_FILE_DELETE])
+	if (!executable) {
+		if (g->wants[KS_FILE_DELETE]) {
+			struct pinned before = pins_put_new_take(MOVE_FD(w->file), &w->id, g->now_ns);
+
+			judge_new_take(g, &before);
+		}
 		return;
+	}
 	find_out(g, w, &f);
-	if (executable && g->wants[KS_FILE_EXE_DETECTED] && make_event(g, KS_FILE_EXE_DETECTED, w, &f, &ev))
+	if (g->wants[KS_FILE_EXE_DETECTED] && make_event(g, KS_FILE_EXE_DETECTED, w, &f, &ev))
 		log_kept(g, &ev, &g->arenas[0]);
-	if (executable && g->wants[KS_FILE_BLOCK_EXE])
+	if (g->wants[KS_FILE_BLOCK_EXE])
 		block(g, w, &f);
 	if (g->wants[KS_FILE_DELETE] && may_concern(g, 23, f.path, f.length)) {
 		int copy = fcntl(w->file, F_DUPFD_CLOEXEC, 0);
@@ -337,17 +378,18 @@ static void take_written(struct engine *g, const struct written *w)
 void drain_written(struct engine *g, unsigned max)
 {
 	const uint64_t began_ns = clock_ns(CLOCK_BOOTTIME);
+	const bool looks = g->wants[KS_FILE_EXE_DETECTED] || g->wants[KS_FILE_BLOCK_EXE];
 	struct written w;
 	int r;
 
-	while (max-- > 0 && g->write_watch.watch >= 0 && (r = written_next(&g->write_watch, &w)) != 0) {
+	while (max-- > 0 && g->write_watch.watch >= 0 && (r = written_next(&g->write_watch, &w, looks)) != 0) {
 		if (r == -EOVERFLOW)
 			g->write_overflows++;
 		if (r < 0)
 			continue;
 		if (w.tgid != (uint32_t)getpid())
 			take_written(g, &w);
-		close(w.file);
+		fd_drop(&w.file);
 		if (takes_long(g, began_ns))
 			return;
 	}

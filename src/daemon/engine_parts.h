@@ -107,6 +107,7 @@ void image_runs(void *context, const struct process *p);
 bool take_deleted(struct engine *g, const struct ks_rec_FILE_DELETE_DETECTED *deleted);
 void take_held(struct engine *g, const struct ks_rec_FILE_HELD *rec);
 void take_blocked_write(struct engine *g, const struct ks_rec_FILE_BLOCK_SHREDDING *rec);
+void judge_new_files(struct engine *g, uint64_t before_ns); /* those that were written before, of which nobody asked yet */
 void drain_written(struct engine *g, unsigned max);
 void take_clipboard(void *context, const struct body_clipboard *said, int text);
 

@@ -89,7 +89,7 @@ static const struct rule engine_rules[] = {
 	ALWAYS(fsync), ALWAYS(fdatasync), ALWAYS(sync_file_range), ALWAYS(ftruncate), ALWAYS(fallocate),
 	ALWAYS(fadvise64), ALWAYS(sendmsg), ALWAYS(recvmsg),
 	/* what fstat() is in newer C libraries */
-	WHEN(newfstatat, 3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0), WHEN(statx, 2, SCMP_CMP_EQ, AT_EMPTY_PATH, 0),
+	WHEN(newfstatat, 3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0),
 	WHEN(name_to_handle_at, 4, SCMP_CMP_EQ, AT_EMPTY_PATH, 0),
 	WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_GETFL, 0),
 	WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFD, 0), WHEN(fcntl, 1, SCMP_CMP_EQ, F_SETFL, 0),

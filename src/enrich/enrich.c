@@ -634,15 +634,14 @@ struct gone {
 	size_t path_length;
 };
 
-/* It runs that file under that name, or under whatever name if none is left. Where the change time is not told, the
- * number of names is that after the deletion. */
+/* It runs that file under that name, or under whatever name if none is left. */
 static bool is_gone(const struct gone *g, const struct image *image)
 {
 	const struct ks_file_id *id = &g->rec->file;
 
 	if (!image || image->told_gone || !image_runs_file(image, id))
 		return false;
-	return id->nlink == 0 || (id->ctime_ns && id->nlink == 1) ||
+	return id->nlink == 0 ||
 	       (image->path_length == g->path_length && memcmp(image_path(image), g->path, g->path_length) == 0);
 }
 

@@ -11,11 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "../../src/base/clock.h"
 #include "../../src/daemon/content.h"
 #include "../../src/daemon/pins.h"
-
-#define SECOND 1000000000u
 
 /* An empty file under a name of its own, held. */
 static int pin_new(char name[16], struct ks_file_id *id)
@@ -27,7 +24,7 @@ static int pin_new(char name[16], struct ks_file_id *id)
 	assert_true(file >= 0);
 	memcpy(name, pattern, sizeof(pattern));
 	assert_int_equal(fstat(file, &st), 0);
-	*id = (struct ks_file_id){ .ino = st.st_ino, .ctime_ns = time_ns(st.st_ctim), .mtime_ns = time_ns(st.st_mtim) };
+	*id = (struct ks_file_id){ .ino = st.st_ino };
 	pins_put_take(file, id, 1);
 	return file;
 }
@@ -47,21 +44,24 @@ static void a_file_is_held_until_it_is_dropped(void **state)
 	assert_int_equal(fcntl(file, F_GETFD), -1);
 }
 
-static void a_later_file_with_the_same_number_is_another(void **state)
+static void another_file_with_the_same_number_is_not_found(void **state)
 {
-	struct ks_file_id id, deleted;
+	uint32_t words[HANDLE_WORDS];
+	struct ks_file_id id;
 	char name[16];
 	int file = pin_new(name, &id);
+	unsigned n = handle_of_file(file, words);
 
 	(void)state;
 	unlink(name);
-	deleted = id;
-	deleted.ctime_ns -= SECOND;
-	assert_int_equal(pins_find(&deleted), file); /* a clock that was set back: its content is of the same time */
-	deleted.mtime_ns -= 2 * (uint64_t)SECOND;
-	assert_int_equal(pins_find(&deleted), -1);
-	deleted.ctime_ns = id.ctime_ns + SECOND; /* written and deleted later */
-	assert_int_equal(pins_find(&deleted), file);
+	assert_true(n > 0);
+	id.generation = words[n - 1];
+	assert_int_equal(pins_find(&id), file);
+	id.generation = ~words[n - 1];
+	assert_int_equal(pins_find(&id), -1);
+	pins_drop(&id);
+	id.generation = 0; /* not known */
+	assert_int_equal(pins_find(&id), file);
 	pins_drop_all();
 }
 
@@ -86,6 +86,64 @@ static void what_was_just_deleted_is_not_swept_away(void **state)
 	assert_int_equal(pins_find(&id), file);
 	sweep(201, 300);
 	assert_int_equal(pins_find(&id), -1);
+}
+
+static struct pinned next_new(uint64_t before_ns)
+{
+	struct pinned p = { .file = -1 };
+
+	for (int i = 0; i < 8 && p.file < 0; i++)
+		p = pins_next_new(before_ns);
+	return p;
+}
+
+static int another(void)
+{
+	int file = open("/dev/null", O_RDONLY);
+
+	assert_true(file >= 0);
+	return file;
+}
+
+static void a_new_file_is_asked_about_once_or_never(void **state)
+{
+	struct ks_file_id id = { .ino = 77 };
+	int file = another(), again = another();
+
+	(void)state;
+	assert_int_equal(pins_put_new_take(file, &id, 10).file, -1);
+	assert_int_equal(pins_put_new_take(again, &id, 20).file, -1); /* written once more: as old as before */
+	assert_int_equal(fcntl(file, F_GETFD), -1);
+	assert_int_equal(next_new(10).file, -1);
+	assert_int_equal(pins_find(&id), again);
+	assert_int_equal(next_new(11).file, again);
+	assert_int_equal(pins_find(&id), -1);
+
+	pins_put_take(again, &id, 30); /* it is wanted, and stays so when it is written again */
+	file = another();
+	assert_int_equal(pins_put_new_take(file, &id, 40).file, -1);
+	assert_int_equal(next_new(50).file, -1);
+	assert_int_equal(pins_find(&id), file);
+
+	pins_drop(&id);
+	assert_int_equal(pins_find(&id), -1);
+}
+
+static void where_there_is_no_room_the_oldest_new_file_is_given_back(void **state)
+{
+	struct ks_file_id id = { .ino = 5 };
+	struct pinned out = { .file = -1 };
+	unsigned put = 0;
+
+	(void)state;
+	for (; out.file < 0; put++) {
+		id.dev = put; /* of one number, so of one set */
+		out = pins_put_new_take(another(), &id, 100 - put);
+	}
+	assert_int_equal(put, 5);
+	assert_int_equal(out.id.dev, 3);
+	close(out.file);
+	pins_drop_all();
 }
 
 static void what_was_written_is_news_once(void **state)
@@ -115,8 +173,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_held_until_it_is_dropped),
-		cmocka_unit_test(a_later_file_with_the_same_number_is_another),
+		cmocka_unit_test(another_file_with_the_same_number_is_not_found),
 		cmocka_unit_test(what_was_just_deleted_is_not_swept_away),
+		cmocka_unit_test(a_new_file_is_asked_about_once_or_never),
+		cmocka_unit_test(where_there_is_no_room_the_oldest_new_file_is_given_back),
 		cmocka_unit_test(what_was_written_is_news_once),
 	};
 
