@@ -661,7 +661,8 @@ static void run(struct engine *g)
 			tick(g);
 		if (g->rules) {
 			drain(g, changes_head(g->changes) ? BATCH_SHORT : BATCH);
-			drain_written(g, BATCH);
+			/* A ring has an end, the queue of written files has none. */
+			drain_written(g, has_part_waiting(g, KS_RING_EVENTS, 8) ? BATCH_SHORT : BATCH);
 			read_folder_watch(g);
 		}
 		hear_helpers(g);

@@ -317,9 +317,17 @@ static void find_out(struct engine *g, const struct written *w, struct found *f)
 		f->length = 0;
 }
 
-/* One that was just written stays held if a rule may want it when it is deleted. If it is deleted already, the record of that
- * may not have been read yet. */
-static void judge_new_take(struct engine *g, struct pinned *p)
+#define CLOCK_TICK_NS 10000000u /* the longest: changes of files have the time of the latest */
+
+/* Is it deleted, and was the record of that read? */
+static bool is_told(const struct engine *g, uint32_t nlink, uint64_t changed_utc_ns)
+{
+	return nlink == 0 && changed_utc_ns + CLOCK_TICK_NS < enrich_utc(g->enrich, g->told_until_ns);
+}
+
+/* One that was just written stays held if a rule may want it when it is deleted, by the name that it has now. crowded: what
+ * is held for good must not give way to what is gone. */
+static void judge_new_take(struct engine *g, struct pinned *p, bool crowded)
 {
 	static char path[KS_PATH_MAX];
 	uint32_t length = 0;
@@ -329,7 +337,7 @@ static void judge_new_take(struct engine *g, struct pinned *p)
 	if (p->file < 0)
 		return;
 	if (fstat(p->file, &st) == 0 && st.st_nlink == 0)
-		wanted = g->told_until_ns <= p->since_ns;
+		wanted = !crowded && !is_told(g, 0, time_ns(st.st_ctim));
 	else if (may_ask(g) && answered(g, ask_path(g->start->ask, p->file, path, &length, &deleted)) >= 0)
 		wanted = may_concern(g, 23, path, length);
 	if (wanted)
@@ -343,7 +351,7 @@ void judge_new_files(struct engine *g, uint64_t before_ns)
 	struct pinned p;
 
 	while ((p = pins_next_new(before_ns)).file >= 0)
-		judge_new_take(g, &p);
+		judge_new_take(g, &p, false);
 }
 
 static void take_written(struct engine *g, struct written *w)
@@ -355,10 +363,10 @@ static void take_written(struct engine *g, struct written *w)
 			  written_is_news(w, g->write_since_utc_ns);
 
 	if (!executable) {
-		if (g->wants[KS_FILE_DELETE]) {
+		if (g->wants[KS_FILE_DELETE] && !is_told(g, w->id.nlink, w->changed_utc_ns)) {
 			struct pinned before = pins_put_new_take(MOVE_FD(w->file), &w->id, g->now_ns);
 
-			judge_new_take(g, &before);
+			judge_new_take(g, &before, true);
 		}
 		return;
 	}
@@ -378,6 +386,7 @@ static void take_written(struct engine *g, struct written *w)
 void drain_written(struct engine *g, unsigned max)
 {
 	const uint64_t began_ns = clock_ns(CLOCK_BOOTTIME);
+	const uint32_t own_pid = (uint32_t)getpid();
 	const bool looks = g->wants[KS_FILE_EXE_DETECTED] || g->wants[KS_FILE_BLOCK_EXE];
 	struct written w;
 	int r;
@@ -387,7 +396,7 @@ void drain_written(struct engine *g, unsigned max)
 			g->write_overflows++;
 		if (r < 0)
 			continue;
-		if (w.tgid != (uint32_t)getpid())
+		if (w.tgid != own_pid)
 			take_written(g, &w);
 		fd_drop(&w.file);
 		if (takes_long(g, began_ns))
