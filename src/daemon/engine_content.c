@@ -317,12 +317,10 @@ static void find_out(struct engine *g, const struct written *w, struct found *f)
 		f->length = 0;
 }
 
-#define CLOCK_TICK_NS 10000000u /* the longest: changes of files have the time of the latest */
-
-/* Is it deleted, and was the record of that read? */
-static bool is_told(const struct engine *g, uint32_t nlink, uint64_t changed_utc_ns)
+/* Was the record of its deletion read? The call that deletes can be interrupted before it returns, which is when it is told. */
+static bool is_told(const struct engine *g, uint64_t deleted_utc_ns)
 {
-	return nlink == 0 && changed_utc_ns + CLOCK_TICK_NS < enrich_utc(g->enrich, g->told_until_ns);
+	return deleted_utc_ns + SECOND_NS < enrich_utc(g->enrich, g->told_until_ns);
 }
 
 /* One that was just written stays held if a rule may want it when it is deleted, by the name that it has now. crowded: what
@@ -337,7 +335,7 @@ static void judge_new_take(struct engine *g, struct pinned *p, bool crowded)
 	if (p->file < 0)
 		return;
 	if (fstat(p->file, &st) == 0 && st.st_nlink == 0)
-		wanted = !crowded && !is_told(g, 0, time_ns(st.st_ctim));
+		wanted = !crowded && !is_told(g, time_ns(st.st_ctim));
 	else if (may_ask(g) && answered(g, ask_path(g->start->ask, p->file, path, &length, &deleted)) >= 0)
 		wanted = may_concern(g, 23, path, length);
 	if (wanted)
@@ -363,7 +361,7 @@ static void take_written(struct engine *g, struct written *w)
 			  written_is_news(w, g->write_since_utc_ns);
 
 	if (!executable) {
-		if (g->wants[KS_FILE_DELETE] && !is_told(g, w->id.nlink, w->changed_utc_ns)) {
+		if (g->wants[KS_FILE_DELETE]) {
 			struct pinned before = pins_put_new_take(MOVE_FD(w->file), &w->id, g->now_ns);
 
 			judge_new_take(g, &before, true);

@@ -124,7 +124,8 @@ static bool has_generation(int file, uint32_t generation)
 	return n == 0;
 }
 
-/* Who had the number before was written before: to ask for the handle costs more. The inode of an overlay is another than the one whose generation a descriptor shows. */
+/* Who had the number before was written before, too: to ask for the handle costs more. The inode of an overlay is another than
+ * the one whose generation a descriptor shows. */
 static bool is_of(const struct pinned *p, const struct ks_file_id *deleted)
 {
 	if (p->file < 0 || p->id.ino != deleted->ino || (p->id.dev != deleted->dev && !shows_another_device(deleted)))
