@@ -329,7 +329,7 @@ static void judge_new_take(struct engine *g, struct pinned *p, bool crowded)
 {
 	static char path[KS_PATH_MAX];
 	uint32_t length = 0;
-	bool deleted, wanted = false;
+	bool deleted, wanted;
 	struct stat st;
 
 	if (p->file < 0)
@@ -338,6 +338,8 @@ static void judge_new_take(struct engine *g, struct pinned *p, bool crowded)
 		wanted = !crowded && !is_told(g, time_ns(st.st_ctim));
 	else if (may_ask(g) && answered(g, ask_path(g->start->ask, p->file, path, &length, &deleted)) >= 0)
 		wanted = may_concern(g, 23, path, length);
+	else
+		wanted = true; /* for all we know */
 	if (wanted)
 		pins_put_take(p->file, &p->id, g->now_ns);
 	else
