@@ -13,7 +13,7 @@
 struct intent {
 	__u64 dentry; /* 0: nothing */
 	__u64 mnt;
-	struct ks_file_id gone; /* the file that will be no more */
+	struct ks_file_id gone; /* the file that will be no more, and how many names it has left then */
 	__u32 goes;             /* its type; 0: there is none that counts */
 	__u32 flags;            /* of rename */
 	__u64 other_mnt;        /* of rename: where the second goes by an exchange */
@@ -69,8 +69,10 @@ static __always_inline void intent_replaces(struct intent *in, const struct dent
 	if (!inode)
 		return;
 	in->goes = counted_type(inode);
-	if (in->goes)
+	if (in->goes) {
 		file_id_fill(&in->gone, inode);
+		in->gone.nlink--;
+	}
 }
 
 /* --- unlink */
@@ -99,7 +101,6 @@ int BPF_PROG(FILE_UNLINK__done, void *idmap, struct inode *dir, struct dentry *d
 			.type = in->goes,
 		};
 
-		e.gone.nlink--;
 		file_went(&e);
 	}
 	return 0;
@@ -145,7 +146,6 @@ int BPF_PROG(FILE_RENAME__done, struct renamedata *rd, int error)
 	e.place.mnt = (const void *)in->mnt;
 	if (in->goes && !exchanged) {
 		e.gone = in->gone;
-		e.gone.nlink--;
 		e.how = KS_HOW_REPLACE;
 		e.type = in->goes;
 		file_went(&e);
