@@ -81,9 +81,9 @@ struct pinned pins_put_new_take(int file, const struct ks_file_id *id, uint64_t 
 
 struct pinned pins_next_new(uint64_t before_ns)
 {
-	static unsigned next;
+	static unsigned next; /* whoever asks again goes on from here */
 
-	for (unsigned i = 0; i < PINS / 8; i++) {
+	for (unsigned i = 0; i < PINS; i++) {
 		struct pinned *p = &fresh[next++ % PINS], found = *p;
 
 		if (p->file < 0 || p->since_ns >= before_ns)

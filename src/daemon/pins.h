@@ -22,8 +22,7 @@ void pins_put_take(int file, const struct ks_file_id *id, uint64_t now_ns);
 /* The same of one that was just written. What was in its way is the caller's: .file -1: nothing. */
 struct pinned pins_put_new_take(int file, const struct ks_file_id *id, uint64_t now_ns);
 
-/* The next of these that is here since before before_ns, the caller's; .file -1: there is none, or it is further on: call it
- * again and again. */
+/* The next of these that is here since before before_ns, the caller's; .file -1: there is none. */
 struct pinned pins_next_new(uint64_t before_ns);
 
 /* The file that this record of a deletion speaks of; it stays held. -1: it is not at hand. Numbers of inodes are used again as

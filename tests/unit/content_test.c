@@ -89,15 +89,6 @@ static void what_was_just_deleted_is_not_swept_away(void **state)
 	assert_int_equal(pins_find(&id), -1);
 }
 
-static struct pinned next_new(uint64_t before_ns)
-{
-	struct pinned p = { .file = -1 };
-
-	for (int i = 0; i < 8 && p.file < 0; i++)
-		p = pins_next_new(before_ns);
-	return p;
-}
-
 static int another(void)
 {
 	int file = open("/dev/null", O_RDONLY);
@@ -115,15 +106,15 @@ static void a_new_file_is_asked_about_once_or_never(void **state)
 	assert_int_equal(pins_put_new_take(file, &id, 10).file, -1);
 	assert_int_equal(pins_put_new_take(again, &id, 20).file, -1); /* written once more: as old as before */
 	assert_int_equal(fcntl(file, F_GETFD), -1);
-	assert_int_equal(next_new(10).file, -1);
+	assert_int_equal(pins_next_new(10).file, -1);
 	assert_int_equal(pins_find(&id), again);
-	assert_int_equal(next_new(11).file, again);
+	assert_int_equal(pins_next_new(11).file, again);
 	assert_int_equal(pins_find(&id), -1);
 
 	pins_put_take(again, &id, 30); /* it is wanted, and stays so when it is written again */
 	file = another();
 	assert_int_equal(pins_put_new_take(file, &id, 40).file, -1);
-	assert_int_equal(next_new(50).file, -1);
+	assert_int_equal(pins_next_new(50).file, -1);
 	assert_int_equal(pins_find(&id), file);
 
 	pins_drop(&id);
