@@ -379,32 +379,35 @@ def small_file_system(folder, size):
         must('umount', '-l', place)
 
 
+@contextlib.contextmanager
+def sealed_log_on_small_disk(folder):
+    with small_file_system(folder, '3m') as small, \
+         contextlib.closing(Run(folder, '--seal', log=small + '/log.evtx')) as konseki:
+        yield small, konseki
+
+
 @test
 def a_full_disk_is_survived_and_what_is_lost_is_declared(folder):
-    with small_file_system(folder, '3m') as small:
-        marked = program(folder)
-        konseki = Run(folder, '--seal', log=small + '/log.evtx')
-        try:
-            fill(small + '/ballast')
-            expected = execute(marked, 700)
-            eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
-                       'the log tells that it cannot grow')
-            expected += execute(marked, 1800, 700)
-            assert alive(konseki.engine)
-            os.unlink(small + '/ballast')
-            expected += execute(marked, 20, 2500)
-            eventually(lambda: expected[-1] in konseki.log.executed(marked), 'an event after the disk has room again')
-            tally = konseki.stop()
-            # A log that cannot grow gives up its oldest events for the newest, as one that has its full size.
-            logged = konseki.log.executed(marked)
-            assert tally[1][3] or logged == expected[-len(logged):], 'a hole that nothing tells of'
-            ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
-            assert ids == list(range(ids[0], ids[0] + len(ids)))
-            assert konseki.log.is_clean()
-            done = sealed(konseki)
-            assert done.returncode == 0, done.stdout
-        finally:
-            konseki.close()
+    marked = program(folder)
+    with sealed_log_on_small_disk(folder) as (small, konseki):
+        fill(small + '/ballast')
+        expected = execute(marked, 700)
+        eventually(lambda: any('The disk is full' in e['EventData']['Description'] for e in konseki.log.events(255)),
+                   'the log tells that it cannot grow')
+        expected += execute(marked, 1800, 700)
+        assert alive(konseki.engine)
+        os.unlink(small + '/ballast')
+        expected += execute(marked, 20, 2500)
+        eventually(lambda: expected[-1] in konseki.log.executed(marked), 'an event after the disk has room again')
+        tally = konseki.stop()
+        # A log that cannot grow gives up its oldest events for the newest, as one that has its full size.
+        logged = konseki.log.executed(marked)
+        assert tally[1][3] or logged == expected[-len(logged):], 'a hole that nothing tells of'
+        ids = [e['System']['EventRecordID'] for e in konseki.log.events()]
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        assert konseki.log.is_clean()
+        done = sealed(konseki)
+        assert done.returncode == 0, done.stdout
 
 
 class Ext4:
@@ -701,22 +704,18 @@ def a_log_that_is_cleared_says_who_did_it_and_keeps_a_copy(folder):
 
 @test
 def a_log_that_has_no_room_to_begin_anew_stays_as_it_is(folder):
-    with small_file_system(folder, '3m') as small:
-        marked = program(folder)
-        konseki = Run(folder, '--seal', log=small + '/log.evtx')
-        try:
-            before = execute(marked, 20)
-            fill(small + '/ballast')
-            refused(1, 'not cleared: .*No space', KONSEKI, 'log', 'clear')
-            before += execute(marked, 20, 20)
-            eventually(lambda: konseki.log.executed(marked) == before, 'the events')
-            assert sorted(os.listdir(small)) == ['ballast', 'log.evtx', 'log.evtx.seal']
-            os.unlink(small + '/ballast')
-            must(KONSEKI, 'log', 'clear')
-            konseki.stop()
-            assert sealed(konseki).returncode == 0
-        finally:
-            konseki.close()
+    marked = program(folder)
+    with sealed_log_on_small_disk(folder) as (small, konseki):
+        before = execute(marked, 20)
+        fill(small + '/ballast')
+        refused(1, 'not cleared: .*No space', KONSEKI, 'log', 'clear')
+        before += execute(marked, 20, 20)
+        eventually(lambda: konseki.log.executed(marked) == before, 'the events')
+        assert sorted(os.listdir(small)) == ['ballast', 'log.evtx', 'log.evtx.seal']
+        os.unlink(small + '/ballast')
+        must(KONSEKI, 'log', 'clear')
+        konseki.stop()
+        assert sealed(konseki).returncode == 0
 
 
 # --- seals
