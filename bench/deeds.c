@@ -1,41 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* One deed of each kind that is an event of its own, done many times: `deeds KIND N DIRECTORY` prints how many nanoseconds one
  * took, setting up excluded. What the other program of this folder does (work.c) is not repeated here. */
+#include "doing.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
-#include <time.h>
-#include <unistd.h>
 
 #define PAGE 4096
-
-static long must(long value, const char *what)
-{
-	if (value < 0) {
-		fprintf(stderr, "deeds: %s: %s\n", what, strerror(errno));
-		exit(1);
-	}
-	return value;
-}
-#define MUST(expression) must((long)(expression), #expression)
 
 /* What a kind sets up for its deeds. The working directory is DIRECTORY. */
 static int fd;
@@ -244,15 +227,8 @@ static void make_link(long i)
 
 static void load_program(long i)
 {
-	static const struct bpf_insn code[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr program = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (uintptr_t)code, .insn_cnt = 2,
-				   .license = (uintptr_t)"GPL" };
-
 	(void)i;
-	MUST(close((int)MUST(syscall(SYS_bpf, BPF_PROG_LOAD, &program, sizeof(program)))));
+	MUST(close(load_nothing(BPF_PROG_TYPE_SOCKET_FILTER)));
 }
 
 static const struct kind {
@@ -274,14 +250,6 @@ static const struct kind {
 	{ "link", NULL, make_link },
 	{ "program", NULL, load_program },
 };
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static double time_of(const struct kind *k, long n)
 {

@@ -11,42 +11,17 @@
  *   work executables N DIRECTORY   an executable file: create, write, close
  *   work kept N DIRECTORY    a file with content: create, write, close, unlink
  *   work overwrite N DIRECTORY   what is in a file: open, write, close; it may be forbidden */
+#include "doing.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define FLOODERS 4
-
-static long must(long value, const char *what)
-{
-	if (value < 0) {
-		fprintf(stderr, "work: %s: %s\n", what, strerror(errno));
-		exit(1);
-	}
-	return value;
-}
-#define MUST(expression) must((long)(expression), #expression)
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void wait_for_success(pid_t pid)
 {
@@ -180,19 +155,9 @@ static double ask_parent(long n)
 /* What any program at this hook costs, whatever it does. */
 static double ask_parent_hooked(long n)
 {
-	const struct bpf_insn nothing[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr program = {
-		.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
-		.insns = (uintptr_t)nothing,
-		.insn_cnt = 2,
-		.license = (uintptr_t)"GPL",
-	};
 	union bpf_attr hook = { .raw_tracepoint = { .name = (uintptr_t)"sys_exit" } };
 
-	hook.raw_tracepoint.prog_fd = (uint32_t)MUST(syscall(SYS_bpf, BPF_PROG_LOAD, &program, sizeof(program)));
+	hook.raw_tracepoint.prog_fd = (uint32_t)load_nothing(BPF_PROG_TYPE_RAW_TRACEPOINT);
 	MUST(syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &hook, sizeof(hook))); /* until we exit */
 	return ask_parent(n);
 }
