@@ -24,27 +24,10 @@ import re
 import sys
 import time
 
-CREATE, CONNECT, TERMINATE, MODULE, REMOTE, ACCESS, KEY, VALUE, NAME, ATTRIBUTE = 1, 3, 5, 6, 8, 10, 12, 13, 14, 15
-RULES, TRIGGER, ACTION, BINDING, LOOKUP, KEPT, CLIPBOARD = 16, 19, 20, 21, 22, 23, 24
-TAMPERING, BLOCKED, SHREDDING, EXECUTABLE, BPF = 25, 27, 28, 29, 100
-WITH_CONTENT = (KEPT, BLOCKED, SHREDDING, EXECUTABLE)
+CREATE, CONNECT, TERMINATE, MODULE, ATTRIBUTE, BLOCKED, EXECUTABLE = 1, 3, 5, 6, 15, 27, 29
+TRIGGERS = (19, 20, 21)
 TOLD_WHEN_LOOKED_AT = (BLOCKED, EXECUTABLE)  # which is after it was done, and its process may be gone
 CONTENTS = b'/contents/'
-TRIGGERS = {TRIGGER: ('Name', 'Query'), ACTION: ('Name', 'Destination'), BINDING: ('Consumer', 'Filter')}
-WHO = {MODULE: (None, None), RULES: (None, None), **{event: (None, None) for event in TRIGGERS},
-       REMOTE: ('SourceProcessId', 'SourceProcessGuid'),
-       ACCESS: ('SourceProcessId', 'SourceProcessGUID')}  # where they name the process
-FILES = {2: 'TargetFilename', 7: 'ImageLoaded', 9: 'Device', 11: 'TargetFilename', 15: 'TargetFilename',
-         17: 'PipeName', 18: 'PipeName', 26: 'TargetFilename'}  # where they name their object
-NAMES = {CREATE: 'ProcessCreate', 2: 'FileCreateTime', CONNECT: 'NetworkConnect', TERMINATE: 'ProcessTerminate',
-         MODULE: 'DriverLoad', 7: 'ImageLoad', REMOTE: 'CreateRemoteThread', 9: 'RawAccessRead', ACCESS: 'ProcessAccess',
-         11: 'FileCreate', KEY: 'RegistryEvent (made or gone)', VALUE: 'RegistryEvent (value set)',
-         NAME: 'RegistryEvent (renamed)', ATTRIBUTE: 'FileCreateStreamHash', RULES: 'ServiceConfigurationChange',
-         17: 'PipeEvent (created)', 18: 'PipeEvent (connected)', TRIGGER: 'WmiEvent (filter)',
-         ACTION: 'WmiEvent (consumer)', BINDING: 'WmiEvent (binding)', LOOKUP: 'DnsQuery', KEPT: 'FileDelete',
-         CLIPBOARD: 'ClipboardChange',
-         TAMPERING: 'ProcessTampering', 26: 'FileDeleteDetected', BLOCKED: 'FileBlockExecutable', SHREDDING: 'FileBlockShredding',
-         EXECUTABLE: 'FileExecutableDetected', BPF: 'eBPFEvent'}
 
 # The ledger has the wall clock of each operation, the log the boot clock and where the wall clock stood
 # when the monitor started. This much may a clock that is being adjusted drift between the two.
@@ -54,13 +37,11 @@ STARTS_WITHIN_NS = 2_000_000_000  # the generator: from its exec to its first li
 DIFFERENCES_SHOWN = 12
 ENDS_COMPARED = 64 + len(':user.truth')
 
-PARENT = 4  # where a ProcessCreate's object has the parent's process id
-
 Event = collections.namedtuple('Event', 'id pid what time guid parent_guid record')
 Operation = collections.namedtuple('Operation', 'id pid what since until how may_be_missing')
 
 
-# --- The ledger. ---
+# --- What an event is about, as the ledger has it and as the log has it: of each kind both side by side. ---
 
 def ledger_bytes(text):
     return text.encode('latin-1')
@@ -70,50 +51,126 @@ def digest_of(line):
     return 'SHA256=' + hashlib.sha256(ledger_bytes(line['content']) * line.get('times', 1)).hexdigest().upper()
 
 
-def value_of(line):
-    """Of a setting: what was set, or its new name, if there is one."""
-    if 'content' in line:
-        return digest_of(line).encode()
-    return ledger_bytes(line['value']) if 'value' in line else None
+ESCAPE = re.compile(rb'\\x([0-9A-Fa-f]{2})')
+
+
+def log_bytes(text):
+    """The bytes behind the written form of a value."""
+    value = text.encode()
+    return ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), value) if b'\\x' in value else value
+
+
+Who = collections.namedtuple('Who', 'pid guid image user')  # the fields that name the process; None: there is none
+PROCESS = Who('ProcessId', 'ProcessGuid', 'Image', 'User')
+SOURCE = Who('SourceProcessId', 'SourceProcessGuid', 'SourceImage', 'SourceUser')
+USER_ONLY = Who(None, None, None, 'User')
+NOBODY = Who(None, None, None, None)
+
+# done: of a line of the ledger and the generator's image, seen: of a record. Behind image and user, where there are such.
+Kind = collections.namedtuple('Kind', 'name done seen who', defaults=(PROCESS,))
+
+
+def file_kind(name, field, who=PROCESS):
+    return Kind(name, lambda line, _: (ledger_bytes(line['path']),), lambda data: (log_bytes(data[field]),), who)
+
+
+def content_kind(name):
+    return Kind(name, lambda line, _: (ledger_bytes(line['path']), digest_of(line), 'true'),
+                lambda data: (log_bytes(data['TargetFilename']), data['Hashes'], data.get('Archived', 'true')))
+
+
+def trigger_kind(name, field, about):
+    return Kind(name, lambda line, _: (line['how'], line['name'], line['about']),
+                lambda data: (data['Operation'], data[field], data[about]), USER_ONLY)
+
+
+def setting_kind(name, field):
+    def done(line, _):
+        value = digest_of(line) if 'content' in line else line.get('value')
+        return line['type'], ledger_bytes(line['object']), value and ledger_bytes(value)
+
+    def seen(data):
+        value = data.get(field)
+        return data['EventType'], log_bytes(data['TargetObject']), value and log_bytes(value)
+    return Kind(name, done, seen)
+
+
+def connection_done(line, _):
+    source, destination = line['source'], line['destination']
+    return (line['protocol'], bool(line['initiated']), ':' in source, source, line['source_port'], ':' in destination,
+            destination, line['destination_port'])
+
+
+def connection_seen(data):
+    return tuple(data[field] for field in ('Protocol', 'Initiated', 'SourceIsIpv6', 'SourceIp', 'SourcePort',
+                                           'DestinationIsIpv6', 'DestinationIp', 'DestinationPort'))
+
+
+def start_done(line, generator):
+    command_line = b' '.join(ledger_bytes(argument) for argument in line['argv'])
+    return command_line, ledger_bytes(line['cwd']), line['parent'], generator
+
+
+def start_seen(data):
+    return (log_bytes(data['CommandLine']), log_bytes(data['CurrentDirectory']), data['ParentProcessId'],
+            log_bytes(data['ParentImage']))
+
+
+PARENT = 4  # where what_was_done() and what_was_seen() of a ProcessCreate have the parent's process id
+
+KINDS = {
+    CREATE: Kind('ProcessCreate', start_done, start_seen),
+    2: file_kind('FileCreateTime', 'TargetFilename'),
+    CONNECT: Kind('NetworkConnect', connection_done, connection_seen),
+    TERMINATE: Kind('ProcessTerminate', lambda line, _: (), lambda data: ()),
+    MODULE: file_kind('DriverLoad', 'ImageLoaded', NOBODY),
+    7: file_kind('ImageLoad', 'ImageLoaded'),
+    8: Kind('CreateRemoteThread', lambda line, _: (line['target'],), lambda data: (data['TargetProcessId'],), SOURCE),
+    9: file_kind('RawAccessRead', 'Device'),
+    10: Kind('ProcessAccess', lambda line, _: (line['target'], line['access']),
+             lambda data: (data['TargetProcessId'], data['GrantedAccess']), SOURCE._replace(guid='SourceProcessGUID')),
+    11: file_kind('FileCreate', 'TargetFilename'),
+    12: setting_kind('RegistryEvent (made or gone)', 'Details'),
+    13: setting_kind('RegistryEvent (value set)', 'Details'),
+    14: setting_kind('RegistryEvent (renamed)', 'NewName'),
+    ATTRIBUTE: file_kind('FileCreateStreamHash', 'TargetFilename'),
+    16: Kind('ServiceConfigurationChange', lambda line, _: (ledger_bytes(line['path']), digest_of(line)),
+             lambda data: (log_bytes(data['Configuration']), data['ConfigurationFileHash']), NOBODY),
+    17: file_kind('PipeEvent (created)', 'PipeName'),
+    18: file_kind('PipeEvent (connected)', 'PipeName'),
+    19: trigger_kind('WmiEvent (filter)', 'Name', 'Query'),
+    20: trigger_kind('WmiEvent (consumer)', 'Name', 'Destination'),
+    21: trigger_kind('WmiEvent (binding)', 'Consumer', 'Filter'),
+    22: Kind('DnsQuery', lambda line, _: (ledger_bytes(line['name']), line['status'], ledger_bytes(line['results'])),
+             lambda data: (log_bytes(data['QueryName']), data['QueryStatus'], log_bytes(data['QueryResults']))),
+    23: content_kind('FileDelete'),
+    24: Kind('ClipboardChange', lambda line, _: (line['display'], digest_of(line), 'true'),
+             lambda data: (data['Session'], data['Hashes'], data['Archived'])),
+    25: Kind('ProcessTampering', lambda line, _: (line['type'],), lambda data: (data['Type'],)),
+    26: file_kind('FileDeleteDetected', 'TargetFilename'),
+    BLOCKED: content_kind('FileBlockExecutable'),
+    28: content_kind('FileBlockShredding'),
+    EXECUTABLE: content_kind('FileExecutableDetected'),
+    100: Kind('eBPFEvent', lambda line, _: (line['command'], line['type'], line['name'], line['id']),
+              lambda data: (data['BpfCommand'], data['BpfProgramType'], data['BpfProgramName'], data['BpfProgramId'])),
+}
 
 
 def what_was_done(line, generator):
     """The object of an operation, in the form that what_was_seen() gives a record."""
-    user = line['user']
-    if line['event'] == RULES:
-        return (ledger_bytes(line['path']), digest_of(line))
-    if line['event'] in TRIGGERS:
-        return (user, line['how'], line['name'], line['about'])
-    if line['event'] in FILES:
-        return (generator, user, ledger_bytes(line['path']))
-    if line['event'] in WITH_CONTENT:
-        return (generator, user, ledger_bytes(line['path']), digest_of(line), 'true')
-    if line['event'] == ACCESS:
-        return (generator, user, line['target'], line['access'])
-    if line['event'] == REMOTE:
-        return (generator, user, line['target'])
-    if line['event'] == MODULE:
-        return (ledger_bytes(line['path']),)
-    if line['event'] in (KEY, VALUE, NAME):
-        return (generator, user, line['type'], ledger_bytes(line['object']), value_of(line))
-    if line['event'] == BPF:
-        return (generator, user, line['command'], line['type'], line['name'], line['id'])
-    if line['event'] == LOOKUP:
-        return (generator, user, ledger_bytes(line['name']), line['status'], ledger_bytes(line['results']))
-    if line['event'] == CLIPBOARD:
-        return (generator, user, line['display'], digest_of(line), 'true')
-    if line['event'] == TAMPERING:
-        return (ledger_bytes(line['image']), user, line['type'])
-    if line['event'] == TERMINATE:
-        return (ledger_bytes(line['image']), user)
-    if line['event'] == CONNECT:
-        source, destination = line['source'], line['destination']
-        return (generator, user, line['protocol'], bool(line['initiated']), ':' in source, source,
-                line['source_port'], ':' in destination, destination, line['destination_port'])
-    command_line = b' '.join(ledger_bytes(argument) for argument in line['argv'])
-    return (ledger_bytes(line['image']), user, command_line, ledger_bytes(line['cwd']), line['parent'],
-            generator)
+    kind = KINDS[line['event']]
+    image = ledger_bytes(line['image']) if 'image' in line else generator
+    by = ((image,) if kind.who.image else ()) + ((line['user'],) if kind.who.user else ())
+    return by + kind.done(line, generator)
 
+
+def what_was_seen(event, data):
+    kind = KINDS[event]
+    by = ((log_bytes(data[kind.who.image]),) if kind.who.image else ()) + ((data[kind.who.user],) if kind.who.user else ())
+    return by + kind.seen(data)
+
+
+# --- The ledger. ---
 
 class Ledger:
     """What the generator says it did."""
@@ -137,7 +194,7 @@ class Ledger:
                 if 'bind' in line:
                     self.binds.append((ledger_bytes(line['bind']) + b'/', ledger_bytes(line['also']) + b'/'))
                     continue
-                pid = None if line['event'] in (MODULE, RULES, *TRIGGERS) else line['pid']
+                pid = line['pid'] if KINDS[line['event']].who.pid else None
                 self.operations.append(Operation(line['event'], pid, what_was_done(line, generator),
                                                  line['since'], line['until'] or time.time_ns(), line['how'],
                                                  line.get('may_be_missing')))
@@ -170,53 +227,6 @@ class Ledger:
 
 
 # --- The log. ---
-
-ESCAPE = re.compile(rb'\\x([0-9A-Fa-f]{2})')
-
-
-def log_bytes(text):
-    """The bytes behind the written form of a value."""
-    value = text.encode()
-    return ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), value) if b'\\x' in value else value
-
-
-def what_was_seen(event, data):
-    if event == ACCESS:
-        return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'], data['GrantedAccess'])
-    if event == REMOTE:
-        return (log_bytes(data['SourceImage']), data['SourceUser'], data['TargetProcessId'])
-    if event == MODULE:
-        return (log_bytes(data['ImageLoaded']),)
-    if event == RULES:
-        return (log_bytes(data['Configuration']), data['ConfigurationFileHash'])
-    if event in TRIGGERS:
-        name, about = TRIGGERS[event]
-        return (data['User'], data['Operation'], data[name], data[about])
-    image, user = log_bytes(data['Image']), data['User']
-    if event in FILES:
-        return (image, user, log_bytes(data[FILES[event]]))
-    if event in WITH_CONTENT:
-        return (image, user, log_bytes(data['TargetFilename']), data['Hashes'], data.get('Archived', 'true'))
-    if event == LOOKUP:
-        return (image, user, log_bytes(data['QueryName']), data['QueryStatus'], log_bytes(data['QueryResults']))
-    if event == CLIPBOARD:
-        return (image, user, data['Session'], data['Hashes'], data['Archived'])
-    if event == TAMPERING:
-        return (image, user, data['Type'])
-    if event == TERMINATE:
-        return (image, user)
-    if event in (KEY, VALUE, NAME):
-        value = data['NewName'] if event == NAME else data.get('Details')
-        return (image, user, data['EventType'], log_bytes(data['TargetObject']), value and log_bytes(value))
-    if event == BPF:
-        return (image, user, data['BpfCommand'], data['BpfProgramType'], data['BpfProgramName'], data['BpfProgramId'])
-    if event == CONNECT:
-        return (image, user, data['Protocol'], data['Initiated'], data['SourceIsIpv6'], data['SourceIp'],
-                data['SourcePort'], data['DestinationIsIpv6'], data['DestinationIp'],
-                data['DestinationPort'])
-    return (image, user, log_bytes(data['CommandLine']), log_bytes(data['CurrentDirectory']),
-            data['ParentProcessId'], log_bytes(data['ParentImage']))
-
 
 class Clock:
     """Times of the log as nanoseconds since 1970; most differ from the one before only behind the second."""
@@ -279,15 +289,15 @@ class Log:
             self.count(system)
             if system['EventID'] == 255:
                 self.errors.append(f"{data['ID']}: {data['Description']}")
-            if system['EventID'] not in NAMES:
+            if system['EventID'] not in KINDS:
                 continue
             what = what_was_seen(system['EventID'], data)
             if not mounts_known or (system['EventID'] == ATTRIBUTE and len(what[2].rpartition(b'/')[2]) > ENDS_COMPARED):
                 what = by_the_mount_used(what, ledger.binds)
             if system['EventID'] in TOLD_WHEN_LOOKED_AT:
                 what = (*what[:2], below_the_root(what[2], ledger.own_mounts), *what[3:])
-            pid, guid = WHO.get(system['EventID'], ('ProcessId', 'ProcessGuid'))
-            event = Event(system['EventID'], data.get(pid), what, clock.read(system['TimeCreated']), data.get(guid),
+            who = KINDS[system['EventID']].who
+            event = Event(system['EventID'], data.get(who.pid), what, clock.read(system['TimeCreated']), data.get(who.guid),
                           data.get('ParentProcessGuid'), system['EventRecordID'])
             if is_of(ledger, event):
                 self.events.append(event)
@@ -398,11 +408,11 @@ def compare_operations(tap, ledger, log):
         for record in more:
             if was_forgotten(record, seen[key], turns):
                 continue
-            unexpected.append((record.time, f'unexpected: record {record.record}: {NAMES[key[0]]} of process '
+            unexpected.append((record.time, f'unexpected: record {record.record}: {KINDS[key[0]].name} of process '
                                             f'{key[1]}: {key[2]}'))
     counts = collections.Counter(o.id for o in ledger.operations)
-    for number, name in NAMES.items():
-        tap.result(f'{counts[number]} times {name}: each operation is in the log',
+    for number, kind in KINDS.items():
+        tap.result(f'{counts[number]} times {kind.name}: each operation is in the log',
                    in_order(missing[number]))
     tap.result('nothing of the generator\'s is in the log more than once or without an operation',
                in_order(unexpected))
@@ -459,7 +469,7 @@ def compare_parents(tap, ledger, log, of_life):
 
 
 def compare_tally(tap, log, tally):
-    differences = [f'the tally has no row for {name}' for number, name in NAMES.items()
+    differences = [f'the tally has no row for {kind.name}' for number, kind in KINDS.items()
                    if number not in tally]
     lost = []
     for number, row in sorted(tally.items()):
@@ -471,7 +481,7 @@ def compare_tally(tap, log, tally):
     tap.result('nothing was lost', lost + log.errors)
     tap.result('the log holds as many records of each type as the tally says',
                [f'event {number}: {log.counts[number]} records, {tally[number]["logged"]} logged'
-                for number in NAMES if number in tally and log.counts[number] != tally[number]['logged']])
+                for number in KINDS if number in tally and log.counts[number] != tally[number]['logged']])
     total = sum(log.counts.values())
     tap.result('record ids have no gap and none occurs twice',
                [] if total and log.last - log.first + 1 == total else

@@ -490,40 +490,42 @@ static void prepare_worker(const struct actor *a, struct worker *w, unsigned num
 	make_file_with(a, &w->home, "no program", "\x01\x02\x03", 3, 0755);
 }
 
-static pid_t start_settings(struct actor *a)
-{
-	pid_t pid = fork_actor(a);
+/* Processes beside the workers, each with a task of its own. */
+struct beside {
+	bool wanted;
+	const char *name;
+	void (*play)(struct actor *a);
+	const struct worker *as;
+	pid_t pid;
+};
 
-	if (pid == 0) {
-		settings_run(a, options.settings);
-		_exit(0);
-	}
-	return pid;
+static void play_settings(struct actor *a)
+{
+	settings_run(a, options.settings);
 }
 
-static pid_t start_clipboard(struct actor *a, const struct worker *nobody)
+static void play_rules(struct actor *a)
 {
-	pid_t pid = fork_actor(a);
+	rules_run(a, options.konseki, options.rules, options.directory);
+}
 
-	if (pid == 0) {
+static void play_clipboard(struct actor *a)
+{
+	clipboard_run(a, options.display);
+}
+
+static void start_beside(struct actor *a, struct beside *b)
+{
+	b->pid = fork_actor(a);
+	if (b->pid != 0)
+		return;
+	a->worker = b->as;
+	if (b->as->unprivileged) {
 		become_nobody();
 		MUST(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* another user loses it */
-		a->worker = nobody;
-		clipboard_run(a, options.display);
-		_exit(0);
 	}
-	return pid;
-}
-
-static pid_t start_rules(struct actor *a)
-{
-	pid_t pid = fork_actor(a);
-
-	if (pid == 0) {
-		rules_run(a, options.konseki, options.rules, options.directory);
-		_exit(0);
-	}
-	return pid;
+	b->play(a);
+	_exit(0);
 }
 
 static void run(struct actor *a)
@@ -534,17 +536,18 @@ static void run(struct actor *a)
 	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
-	pid_t settings = 0, rules = 0, clipboard = 0;
+	struct beside besides[] = {
+		{ options.settings != NULL, "the one with the settings", play_settings, a->worker, 0 },
+		{ options.konseki && options.rules, "the one with the rules", play_rules, a->worker, 0 },
+		{ options.display != 0, "the one with the clipboard", play_clipboard, &nobody, 0 },
+	};
 
 	strcpy(directory.access, options.directory);
 	strcpy(directory.report, options.directory);
 	system_init(a, &directory);
-	if (options.settings)
-		settings = start_settings(a);
-	if (options.konseki && options.rules)
-		rules = start_rules(a);
-	if (options.display)
-		clipboard = start_clipboard(a, &nobody);
+	for (size_t i = 0; i < ARRAY_SIZE(besides); i++)
+		if (besides[i].wanted)
+			start_beside(a, &besides[i]);
 	for (unsigned i = 0; i < options.processes; i++) {
 		prepare_worker(a, &workers[i], i);
 		pids[i] = fork_actor(a);
@@ -558,17 +561,11 @@ static void run(struct actor *a)
 		failed |= wait_status(pids[i]) != 0;
 		ledger_exit(&workers[i], pids[i], own_image(), "a worker", since);
 	}
-	if (settings) {
-		failed |= wait_status(settings) != 0;
-		ledger_exit(a->worker, settings, own_image(), "the one with the settings", since);
-	}
-	if (rules) {
-		failed |= wait_status(rules) != 0;
-		ledger_exit(a->worker, rules, own_image(), "the one with the rules", since);
-	}
-	if (clipboard) {
-		failed |= wait_status(clipboard) != 0;
-		ledger_exit(&nobody, clipboard, own_image(), "the one with the clipboard", since);
+	for (const struct beside *b = besides; b < besides + ARRAY_SIZE(besides); b++) {
+		if (!b->wanted)
+			continue;
+		failed |= wait_status(b->pid) != 0;
+		ledger_exit(b->as, b->pid, own_image(), b->name, since);
 	}
 	if (failed)
 		NEVER("a worker failed; see above");

@@ -85,6 +85,21 @@ static void put_event(struct line *l, int event, const char *how, const struct w
 	put_number(l, "until", until);
 }
 
+struct text {
+	const char *key, *bytes;
+};
+
+static void write_event(const struct actor *a, int event, const char *how, uint64_t since, const struct text *texts,
+			size_t count)
+{
+	struct line l;
+
+	put_event(&l, event, how, a->worker, a->pid, since, now());
+	for (size_t i = 0; i < count; i++)
+		put_text(&l, texts[i].key, texts[i].bytes);
+	write_line(&l);
+}
+
 void ledger_open(const char *path)
 {
 	opened = now();
@@ -151,22 +166,13 @@ void ledger_end(const struct actor *a)
 
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since)
 {
-	struct line l;
-
-	put_event(&l, event, how, a->worker, a->pid, since, now());
-	put_text(&l, "path", path);
-	write_line(&l);
+	write_event(a, event, how, since, (struct text[]){ { "path", path } }, 1);
 }
 
 void ledger_content(const struct actor *a, int event, const char *how, const char *path, const char *content,
 		    uint64_t since)
 {
-	struct line l;
-
-	put_event(&l, event, how, a->worker, a->pid, since, now());
-	put_text(&l, "path", path);
-	put_text(&l, "content", content);
-	write_line(&l);
+	write_event(a, event, how, since, (struct text[]){ { "path", path }, { "content", content } }, 2);
 }
 
 void ledger_exec(const struct worker *w, pid_t pid, pid_t parent, const char *executed, const char *cwd,
@@ -215,13 +221,8 @@ void ledger_connection(const struct actor *a, const struct ends *e, bool initiat
 void ledger_lookup(const struct actor *a, const char *name, const char *status, const char *results, const char *how,
 		   uint64_t since)
 {
-	struct line l;
-
-	put_event(&l, EVENT_LOOKUP, how, a->worker, a->pid, since, now());
-	put_text(&l, "name", name);
-	put_text(&l, "status", status);
-	put_text(&l, "results", results);
-	write_line(&l);
+	write_event(a, EVENT_LOOKUP, how, since,
+		    (struct text[]){ { "name", name }, { "status", status }, { "results", results } }, 3);
 }
 
 void ledger_clipboard(const struct actor *a, unsigned display, const char *unit, unsigned times, bool may_be_missing,
@@ -297,12 +298,7 @@ void ledger_setting_content(const struct actor *a, const char *path, const char 
 void ledger_trigger(const struct actor *a, int event, const char *operation, const char *name, const char *about,
 		    uint64_t since)
 {
-	struct line l;
-
-	put_event(&l, event, operation, a->worker, a->pid, since, now());
-	put_text(&l, "name", name);
-	put_text(&l, "about", about);
-	write_line(&l);
+	write_event(a, event, operation, since, (struct text[]){ { "name", name }, { "about", about } }, 2);
 }
 
 void ledger_bpf(const struct actor *a, const char *command, const char *type, const char *name, int id,
@@ -320,9 +316,5 @@ void ledger_bpf(const struct actor *a, const char *command, const char *type, co
 
 void ledger_module(const struct actor *a, const char *path, const char *how, uint64_t since)
 {
-	struct line l;
-
-	put_event(&l, EVENT_MODULE, how, a->worker, a->pid, since, now());
-	put_text(&l, "path", path);
-	write_line(&l);
+	write_event(a, EVENT_MODULE, how, since, (struct text[]){ { "path", path } }, 1);
 }
