@@ -34,17 +34,10 @@ static void choose_content(struct actor *a, struct content *c, const char *kind,
 	c->place.name = c->place.path;
 }
 
-static void write_content(const struct actor *a, struct content *c, const char *how)
+static void write_content(const struct actor *a, struct content *c)
 {
-	size_t n = strlen(c->text);
-	int fd;
-
 	c->since = now();
-	fd = (int)MUST(open(c->place.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700));
-	ledger_file(a, EVENT_FILE_CREATE, how, c->place.report, c->since);
-	if (MUST(write(fd, c->text, n)) != (long)n)
-		NEVER("a file was written in part");
-	MUST(close(fd));
+	make_file_with(a, &a->worker->contents, c->name, c->text, strlen(c->text), 0700);
 }
 
 static void tell(const struct actor *a, int event, const char *how, const struct content *c, uint64_t since)
@@ -57,7 +50,7 @@ static void write_executable(struct actor *a, const char *how)
 	struct content c;
 
 	choose_content(a, &c, "script", "#!/bin/sh");
-	write_content(a, &c, how);
+	write_content(a, &c);
 	tell(a, EVENT_EXECUTABLE, how, &c, c.since);
 }
 
@@ -66,7 +59,7 @@ static void write_forbidden(struct actor *a, const char *how)
 	struct content c;
 
 	choose_content(a, &c, "forbidden", "#!/bin/sh");
-	write_content(a, &c, how);
+	write_content(a, &c);
 	for (unsigned waited = 0; access(c.place.path, F_OK) == 0; waited += 1000) {
 		if (waited > LOOKS_WITHIN_US)
 			NEVER("an executable stays where none may be");
@@ -82,7 +75,7 @@ static void delete_kept(struct actor *a, const char *how)
 	uint64_t since;
 
 	choose_content(a, &c, "kept", "text");
-	write_content(a, &c, how);
+	write_content(a, &c);
 	since = now();
 	MUST(unlink_somehow(a, &c.place, &how));
 	tell(a, EVENT_KEPT, how, &c, since);
@@ -95,8 +88,8 @@ static void replace_kept(struct actor *a, const char *how)
 
 	choose_content(a, &old, "kept", "old");
 	choose_content(a, &new, "new", "new");
-	write_content(a, &old, how);
-	write_content(a, &new, how);
+	write_content(a, &old);
+	write_content(a, &new);
 	since = now();
 	MUST(rename(new.place.path, old.place.path));
 	tell(a, EVENT_KEPT, how, &old, since);
@@ -112,7 +105,7 @@ static void overwrite_precious(struct actor *a, const char *how)
 	int fd;
 
 	choose_content(a, &c, "precious", "text");
-	write_content(a, &c, how);
+	write_content(a, &c);
 	since = now();
 	fd = (int)MUST(open(c.place.path, O_RDWR | O_CLOEXEC));
 	refused = write(fd, "worthless", 9) < 0 && errno == EPERM;

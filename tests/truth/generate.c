@@ -40,6 +40,7 @@ static struct {
 } options = { .seed = 1, .operations = 20000, .processes = 8, .threads = 2 };
 
 static int proc = -1;
+static struct area top; /* where everything is */
 
 /* --- What truth.h promises. --- */
 
@@ -506,7 +507,7 @@ static void play_settings(struct actor *a)
 
 static void play_rules(struct actor *a)
 {
-	rules_run(a, options.konseki, options.rules, options.directory);
+	rules_run(a, options.konseki, options.rules, &top);
 }
 
 static void play_clipboard(struct actor *a)
@@ -533,7 +534,6 @@ static void run(struct actor *a)
 	static const struct worker nobody = { .unprivileged = true };
 	static struct worker workers[PROCESSES_MAX];
 	static pid_t pids[PROCESSES_MAX];
-	struct area directory = { .has_lower = false };
 	uint64_t since = now();
 	bool failed = false;
 	struct beside besides[] = {
@@ -542,9 +542,9 @@ static void run(struct actor *a)
 		{ options.display != 0, "the one with the clipboard", play_clipboard, &nobody, 0 },
 	};
 
-	strcpy(directory.access, options.directory);
-	strcpy(directory.report, options.directory);
-	system_init(a, &directory);
+	strcpy(top.access, options.directory);
+	strcpy(top.report, options.directory);
+	system_init(a, &top);
 	for (size_t i = 0; i < ARRAY_SIZE(besides); i++)
 		if (besides[i].wanted)
 			start_beside(a, &besides[i]);

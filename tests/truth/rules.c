@@ -12,17 +12,6 @@
 #define TIMES      5
 #define BETWEEN_US 300000
 
-static void write_rules(const struct actor *a, const char *path, const char *text)
-{
-	uint64_t since = now();
-	int fd = (int)MUST(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-
-	ledger_file(a, EVENT_FILE_CREATE, "rules", path, since);
-	if (MUST(write(fd, text, strlen(text))) != (long)strlen(text))
-		NEVER("rules were written in part");
-	MUST(close(fd));
-}
-
 /* The program is not one of the generator's, whatever it does is not in the ledger. */
 static void give(const char *konseki, const char *path)
 {
@@ -37,7 +26,7 @@ static void give(const char *konseki, const char *path)
 		NEVER("konseki did not take other rules");
 }
 
-void rules_run(const struct actor *a, const char *konseki, const char *rules, const char *folder)
+void rules_run(const struct actor *a, const char *konseki, const char *rules, const struct area *where)
 {
 	char path[PATH_MAX], name[32], *text, *changed;
 	size_t n;
@@ -49,8 +38,8 @@ void rules_run(const struct actor *a, const char *konseki, const char *rules, co
 		if (asprintf(&changed, "%.*s<!-- %u -->\n", (int)n, text, i) < 0)
 			NEVER("no memory");
 		snprintf(name, sizeof(name), "rules %u.xml", i);
-		path_join(path, folder, name);
-		write_rules(a, path, changed);
+		path_join(path, where->access, name);
+		make_file_with(a, where, name, changed, strlen(changed), 0600);
 		since = now();
 		give(konseki, path);
 		ledger_content(a, EVENT_RULES, "other rules", path, changed, since);

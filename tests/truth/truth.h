@@ -197,7 +197,7 @@ void system_init(const struct actor *a, const struct area *where); /* once, befo
 void settings_run(const struct actor *a, const char *folder);
 
 /* rules.c */
-void rules_run(const struct actor *a, const char *konseki, const char *rules, const char *folder);
+void rules_run(const struct actor *a, const char *konseki, const char *rules, const struct area *where);
 
 /* clipboard.c: takes some seconds. Whoever runs it must be the user whose the X server with this number is. */
 void clipboard_run(struct actor *a, unsigned number);
