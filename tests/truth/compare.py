@@ -6,7 +6,7 @@ object and parent, and nothing else of the generator's.
     compare.py --ledger LEDGER --log JSON --tally TEXT --status STATUS
 
 JSON is what `konseki view --json` prints ("-": standard input), TEXT what `konseki run` printed at its end,
-STATUS what `konseki status --json` printed meanwhile.
+STATUS what `konseki status --json` printed when the generator was done.
 
 One thing is demanded of full kernels only: the path by which it was done, if a bind mount gives an object two.
 Tracepoints do not tell the mount (docs/sensor.md), so there either path is right. So it is of attributes on any kernel
@@ -179,6 +179,7 @@ class Ledger:
         self.operations = []
         self.binds = []  # (what is above an object, what else may be above it)
         self.own_mounts = []  # folders in mount namespaces that end
+        self.let_pass = []  # files that were overwritten though that was to be refused
         self.whole = False
         with open(path, encoding='ascii') as lines:
             self.begin = json.loads(next(lines))
@@ -190,6 +191,9 @@ class Ledger:
                     continue
                 if 'own_mounts' in line:
                     self.own_mounts.append(ledger_bytes(line['own_mounts']) + b'/')
+                    continue
+                if 'let_pass' in line:
+                    self.let_pass.append(line['let_pass'])
                     continue
                 if 'bind' in line:
                     self.binds.append((ledger_bytes(line['bind']) + b'/', ledger_bytes(line['also']) + b'/'))
@@ -500,7 +504,8 @@ def main():
     tap = Tap(options.label)
     ledger = Ledger(options.ledger)
     with open(options.status, encoding='utf-8') as text:
-        mounts_known = json.load(text)['kernel'] == 'full'
+        status = json.load(text)
+    mounts_known = status['kernel'] == 'full'
     if options.log == '-':
         log = Log(sys.stdin, ledger, mounts_known)
     else:
@@ -511,6 +516,7 @@ def main():
 
     tap.result('the ledger is whole', [] if ledger.whole else ['its last line is missing'])
     pairs = compare_operations(tap, ledger, log)
+    tap.result('what was let pass, without a word in time, was counted', [] if status['missed'] else ledger.let_pass)
     compare_times(tap, pairs)
     of_life = compare_identities(tap, ledger, log)
     compare_parents(tap, ledger, log, of_life)

@@ -14,7 +14,7 @@ COMPARE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'compare.py')
 SECOND = 1_795_490_057  # 2026-11-24T03:14:17Z
 GENERATOR, ROOT = '/t/generate', '/t/dir'
 MAIN, CHILD = 500, 501
-STATUS = {'kernel': 'full'}
+STATUS = {'kernel': 'full', 'missed': 0}
 
 
 def at(ms):
@@ -220,6 +220,13 @@ def the_same_on_tracepoints(ledger, log, tally, status):
     status['kernel'] = 'tracepoints'
 
 
+def let_pass(missed):
+    def change(ledger, log, tally, status):
+        ledger.insert(1, {'let_pass': ROOT + '/contents/precious'})
+        status['missed'] = missed
+    return change
+
+
 # What is changed; what must then be said, None if nothing.
 CASES = [
     ('a log that fits passes', lambda ledger, log, tally, status: None, None),
@@ -286,6 +293,8 @@ CASES = [
     ('a tally of more than the log holds', set_tally(11, [6, 3, 3, 0]), 'as the tally says'),
     ('no tally', lambda ledger, log, tally, status: tally.clear(), 'produced = filtered'),
     ('a gap of record ids', lambda ledger, log, tally, status: log[0]['System'].update(EventRecordID=0), 'no gap'),
+    ('an overwriting that was not refused', let_pass(0), 'was counted'),
+    ('the same, counted, passes', let_pass(1), None),
     ('a ledger cut short', cut_ledger, 'the ledger is whole'),
 ]
 

@@ -96,7 +96,8 @@ static void replace_kept(struct actor *a, const char *how)
 	ledger_file(a, EVENT_FILE_CREATE, how, old.place.report, since);
 }
 
-/* Where nothing can be refused (docs/sensor.md) this is no event. */
+/* Where nothing can be refused (docs/sensor.md) this is no event. Elsewhere it is let pass if there is no word of konseki in
+ * two seconds, which it must have counted. */
 static void overwrite_precious(struct actor *a, const char *how)
 {
 	struct content c;
@@ -109,10 +110,12 @@ static void overwrite_precious(struct actor *a, const char *how)
 	since = now();
 	fd = (int)MUST(open(c.place.path, O_RDWR | O_CLOEXEC));
 	refused = write(fd, "worthless", 9) < 0 && errno == EPERM;
-	if (refused != overwriting_is_refused())
-		NEVER("a file was overwritten that may not be, or the other way round");
+	if (refused && !overwriting_is_refused())
+		NEVER("overwriting was refused where it cannot be");
 	if (refused)
 		tell(a, EVENT_SHREDDING, how, &c, since);
+	else if (overwriting_is_refused())
+		ledger_let_pass(c.place.report);
 	MUST(close(fd));
 }
 

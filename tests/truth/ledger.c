@@ -140,6 +140,16 @@ void ledger_bind_mount(const char *path, const char *also)
 	write_line(&l);
 }
 
+/* Something that was not refused though it was to be. */
+void ledger_let_pass(const char *path)
+{
+	struct line l;
+
+	start_line(&l);
+	put_text(&l, "let_pass", path);
+	write_line(&l);
+}
+
 /* A mount namespace of its own: when it has ended, the kernel shows what is there by the part below the mount only. */
 void ledger_own_mounts(const char *home)
 {

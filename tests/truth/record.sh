@@ -93,3 +93,4 @@ fi
 "$generate" --dir "$place/files" --ledger "$notes/ledger" \
 	--operations "$operations" --seed "$seed" --konseki "$konseki" --rules "$rules" $refuses \
 	${settings:+--settings "$settings" --display "$display"}
+"$konseki" status --json >"$notes/status" # once more: what was missed meanwhile

@@ -109,6 +109,7 @@ void ledger_begin(const struct actor *a, const char *image, const char *director
 void ledger_end(const struct actor *a);
 void ledger_bind_mount(const char *path, const char *also);
 void ledger_own_mounts(const char *home);
+void ledger_let_pass(const char *path);
 void ledger_file(const struct actor *a, int event, const char *how, const char *path, uint64_t since);
 /* The same, and what was in the file. */
 void ledger_content(const struct actor *a, int event, const char *how, const char *path, const char *content,
